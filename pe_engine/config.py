@@ -1,0 +1,191 @@
+"""The settings of a run: one frozen object, checked once, that travels as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.errors import ConfigError
+from pe_engine.generators import GENERATORS
+
+ADJACENCIES = ("add-remove", "replace")
+CLASS_RULES = ("auto", "folder", "prefix", "none")
+METRICS = ("l2", "ip", "cosine")
+SEARCHES = ("faiss", "torch")
+SELECTIONS = ("proportional", "rank")
+DEVICES = ("auto", "cpu", "cuda")
+
+EPSILON_RANGE = (0.01, 100.0)
+DELTA_RANGE = (1e-12, 0.1)
+MAX_ITERATIONS = 200
+MAX_SAMPLES = 1_000_000
+IMAGE_SIZE_RANGE = (8, 2048)
+LAST_DEGREE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run, except where the private images lie.
+
+    Attributes:
+        dataset_name: the owner's name for the private data set; its budget is kept under it.
+        generator, generator_options: which generator, and its options by name.
+        embedder, metric, neighbours, search: how a private image finds its k nearest candidates.
+        epsilon, delta, adjacency: the budget of the whole run and what neighbouring data sets are:
+            one image added or removed, or one image replaced.
+        epsilon_cap: refuse to let all runs on this data set together spend more than this; None
+            for no cap.
+        iterations: T, how many times the private images vote.
+        num_samples: N, one number, or T + 1 numbers for generations 0..T. Shared out equally
+            over the classes, never by the private class sizes.
+        lookahead: L; 0 embeds the candidates themselves.
+        threshold: H in votes; None for the default that ``selection`` derives from σ.
+        selection: how noisy votes become parents.
+        keep_selected: a selected parent enters the next generation itself once, its further
+            draws as variations.
+        degrees: T variation degrees in [0, 1], 1 = most change; empty for a geometric schedule
+            from 1 to 0.25.
+        classes: the rule that names an image's class.
+        public_class_names: the owner says that class names may be shown outside.
+        prompts, class_prompts: shared out evenly over the samples of all classes, or of one class.
+        image_size: height and width in pixels.
+        seed: of everything but the noise.
+        keep_features: let the private features wait on disk (mode 0600) until the run has ended,
+            so that it can resume without the images.
+
+    Raises:
+        ConfigError: naming the setting, its value, the bound and what to do.
+    """
+
+    dataset_name: str
+    generator: str = "text_render"
+    generator_options: Mapping[str, Any] = field(default_factory=dict)
+    embedder: str = "pixels"
+    metric: str = "l2"
+    neighbours: int = 1
+    search: str = "faiss"
+    epsilon: float = 1.0
+    delta: float = 1e-5
+    adjacency: str = "add-remove"
+    epsilon_cap: float | None = None
+    iterations: int = 5
+    num_samples: tuple[int, ...] = (1000,)
+    lookahead: int = 4
+    threshold: float | None = None
+    selection: str = "proportional"
+    keep_selected: bool = False
+    degrees: tuple[float, ...] = ()
+    classes: str = "auto"
+    public_class_names: bool = False
+    prompts: tuple[str, ...] = ()
+    class_prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    image_size: int = 28
+    seed: int = 0
+    device: str = "auto"
+    keep_features: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "degrees", "prompts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        prompts = {name: tuple(texts) for name, texts in self.class_prompts.items()}
+        object.__setattr__(self, "class_prompts", prompts)
+
+        if not 1 <= len(self.dataset_name.strip()) <= 100:
+            raise ConfigError(
+                "The data set needs a name of 1 to 100 characters; its privacy budget is kept "
+                "under that name. Set a data set name."
+            )
+        _one_of("generator", self.generator, tuple(GENERATORS))
+        _one_of("embedder", self.embedder, tuple(EMBEDDERS))
+        _one_of("metric", self.metric, METRICS)
+        _one_of("search", self.search, SEARCHES)
+        _one_of("adjacency", self.adjacency, ADJACENCIES)
+        _one_of("selection", self.selection, SELECTIONS)
+        _one_of("classes", self.classes, CLASS_RULES)
+        _one_of("device", self.device, DEVICES)
+        _within("ε (epsilon)", self.epsilon, *EPSILON_RANGE)
+        _within("δ (delta)", self.delta, *DELTA_RANGE)
+        _whole("iterations", self.iterations, 1, MAX_ITERATIONS)
+        for n in self.num_samples:
+            _whole("number of samples", n, 1, MAX_SAMPLES)
+        _length("number of samples", self.num_samples, (1, self.iterations + 1))
+        _whole("look-ahead", self.lookahead, 0, 64)
+        _whole("neighbours", self.neighbours, 1, 100)
+        _whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
+        _whole("seed", self.seed, 0, 2**63 - 1)
+        for degree in self.degrees:
+            _within("variation degree", degree, 0.0, 1.0)
+        _length("variation degrees", self.degrees, (0, self.iterations))
+        if self.threshold is not None:
+            _within("threshold", self.threshold, 0.0, 1e9)
+        if self.epsilon_cap is not None:
+            _within("cap on ε", self.epsilon_cap, *EPSILON_RANGE)
+
+    @property
+    def degree_schedule(self) -> tuple[float, ...]:
+        """The T variation degrees d_1..d_T."""
+        if self.degrees:
+            return self.degrees
+        steps = max(self.iterations - 1, 1)
+        return tuple(LAST_DEGREE ** (t / steps) for t in range(self.iterations))
+
+    @property
+    def sample_schedule(self) -> tuple[int, ...]:
+        """The T + 1 population sizes N_0..N_T."""
+        if len(self.num_samples) == 1:
+            return self.num_samples * (self.iterations + 1)
+        return self.num_samples
+
+    def to_json(self) -> str:
+        """The settings as JSON; ``from_json`` reads them back unchanged."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunConfig:
+        """The settings that ``to_json`` wrote.
+
+        Raises:
+            ConfigError: the text is not JSON, holds an unknown name, or a value out of range.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"The settings are not valid JSON: {error}.") from error
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"Unknown setting {unknown[0]!r}. Known are {', '.join(sorted(known))}."
+            )
+        return cls(**values)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"The {name} {value!r} is not known. Choose one of {', '.join(allowed)}.")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+        raise ConfigError(
+            f"The {name} is {value!r}, but must lie from {low:g} to {high:g}. Change it."
+        )
+
+
+def _whole(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(
+            f"The {name} is {value!r}, but must be a whole number from {low} to {high}. Change it."
+        )
+
+
+def _length(name: str, values: tuple, allowed: tuple[int, int]) -> None:
+    if len(values) not in allowed:
+        raise ConfigError(
+            f"The {name} has {len(values)} entries, but needs {max(allowed)} for this number of "
+            f"iterations{' or one for all' if min(allowed) else ', or none for the default'}."
+        )

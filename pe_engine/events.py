@@ -1,0 +1,74 @@
+"""What a run can say. Frozen and typed; nothing in an event is private.
+
+The one exception to "nothing private" is the total of the phase ``PRIVATE``: with add/remove-one
+adjacency the number of private images is itself protected, so viewers show that phase as a
+percentage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from pe_engine.population import Population
+
+
+class Phase(str, Enum):
+    """What the run is doing within a generation."""
+
+    RANDOM = "drawing the first images"
+    PRIVATE = "reading the private images"
+    LOOKAHEAD = "looking ahead"
+    VARY = "varying the selected images"
+    EXPORT = "writing the result"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` pieces of work of this phase are done, after every batch."""
+
+    generation: int
+    phase: Phase
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class GenerationReady:
+    """Generation ``generation`` (0..T) is complete and stored."""
+
+    generation: int
+    population: Population
+
+
+@dataclass(frozen=True)
+class VotesReleased:
+    """The noisy votes on generation ``generation - 1``, which choose the parents of ``generation``.
+
+    They and their charge were in the ledger before this event was made.
+
+    Attributes:
+        noisy_votes: int64 ``(N,)``, one per candidate; may be negative.
+        threshold: H, in votes.
+        epsilon_spent: ε of generations 1..``generation`` at the run's δ.
+        reused: True when a resumed run read them back from the ledger.
+    """
+
+    generation: int
+    noisy_votes: np.ndarray
+    threshold: float
+    epsilon_spent: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence the owner should read (a class drawn uniformly, files skipped, ...)."""
+
+    generation: int
+    message: str
+
+
+Event = Progress | GenerationReady | VotesReleased | Notice

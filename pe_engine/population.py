@@ -1,0 +1,63 @@
+"""The synthetic images of one generation, and what their generator remembers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Population:
+    """N synthetic images.
+
+    Attributes:
+        images: uint8 ``(N, H, W, 3)``, RGB.
+        class_ids: int64 ``(N,)``, each in ``[0, number of classes)``.
+        parents: int64 ``(N,)``, the index of each image's parent in the generation before;
+            -1 for an image that has none.
+        state: the generator's own memory, one array per name, each with first axis N
+            (latents, render parameters, pool ids).
+    """
+
+    images: np.ndarray
+    class_ids: np.ndarray
+    parents: np.ndarray
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
+            raise ValueError(
+                f"images must be uint8 (N, H, W, 3), got {self.images.dtype} {self.images.shape}"
+            )
+        for name, array in {
+            "class_ids": self.class_ids,
+            "parents": self.parents,
+            **self.state,
+        }.items():
+            if len(array) != n:
+                raise ValueError(f"{name} has {len(array)} rows for {n} images")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: np.ndarray) -> Population:
+        """The images at ``indices`` (int64, repeats allowed), keeping their recorded parents."""
+        return Population(
+            self.images[indices],
+            self.class_ids[indices],
+            self.parents[indices],
+            {name: array[indices] for name, array in self.state.items()},
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Population]) -> Population:
+        """All parts one after another; they must come from the same generator."""
+        return Population(
+            np.concatenate([p.images for p in parts]),
+            np.concatenate([p.class_ids for p in parts]),
+            np.concatenate([p.parents for p in parts]),
+            {name: np.concatenate([p.state[name] for p in parts]) for name in parts[0].state},
+        )

@@ -1,0 +1,1 @@
+"""The Gradio page. Nothing outside this package and ``app.py`` imports gradio."""
