@@ -1,8 +1,8 @@
-"""What a run can say. Frozen and typed; nothing in an event is private.
+"""What a run can say, frozen and typed.
 
-The one exception to "nothing private" is the total of the phase ``PRIVATE``: with add/remove-one
-adjacency the number of private images is itself protected, so viewers show that phase as a
-percentage.
+Two things are for the owner's eyes only: a ``Notice``, and the total of the phase ``PRIVATE``. With
+add/remove-one adjacency the number of private images is itself protected, so a view that others
+may see shows that phase as a percentage.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Phase(str, Enum):
     RANDOM = "drawing the first images"
     PRIVATE = "reading the private images"
     LOOKAHEAD = "looking ahead"
+    VOTE = "voting"
     VARY = "varying the selected images"
     EXPORT = "writing the result"
 

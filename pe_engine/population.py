@@ -52,6 +52,12 @@ class Population:
             {name: array[indices] for name, array in self.state.items()},
         )
 
+    def with_lineage(self, class_ids: np.ndarray, parents: np.ndarray) -> Population:
+        """The same images with these class ids and parents, each ``(N,)``."""
+        return Population(
+            self.images, class_ids.astype(np.int64), parents.astype(np.int64), self.state
+        )
+
     @staticmethod
     def concatenate(parts: Sequence[Population]) -> Population:
         """All parts one after another; they must come from the same generator."""
@@ -61,3 +67,16 @@ class Population:
             np.concatenate([p.parents for p in parts]),
             {name: np.concatenate([p.state[name] for p in parts]) for name in parts[0].state},
         )
+
+
+def sample_indices(class_ids: np.ndarray, per_class: int) -> list[np.ndarray]:
+    """For each class up to ``per_class`` indices, evenly spaced over its images.
+
+    Neighbours in a population are often siblings; an even spacing shows its variety.
+    """
+    shown = []
+    for class_id in range(int(class_ids.max()) + 1):
+        ours = np.flatnonzero(class_ids == class_id)
+        count = min(per_class, len(ours))
+        shown.append(ours[np.arange(count) * len(ours) // max(count, 1)])
+    return shown

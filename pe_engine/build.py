@@ -1,0 +1,266 @@
+"""From settings to wired objects: start a run, continue it, and what its settings mean."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pe_engine.config import RunConfig
+from pe_engine.data import PrivateDataset, open_dataset
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.errors import BudgetError, ConfigError, RunError
+from pe_engine.events import Event, Phase, Progress
+from pe_engine.evolution import ClassPlan, Evolution
+from pe_engine.export import GenerationRecord, export_run, sample_sheet
+from pe_engine.generators import GENERATORS
+from pe_engine.header import BudgetPlan, Header
+from pe_engine.privacy import accounting
+from pe_engine.privacy.ledger import Cap, Charge, Ledger
+from pe_engine.release import PrivateVoters
+from pe_engine.selection import default_threshold
+from pe_engine.storage import RunFolder
+
+EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zip"
+"""5,000 handwritten digits, public data."""
+
+
+def plan_budget(config: RunConfig) -> BudgetPlan:
+    """σ, H and the ε of every prefix of the run."""
+    releases = (config.delta, config.iterations, config.neighbours, config.adjacency)
+    sigma = accounting.noise_multiplier(config.epsilon, *releases)
+    threshold = default_threshold(sigma) if config.threshold is None else config.threshold
+    return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
+
+
+# Generators and embedders ---------------------------------------------------------------------
+
+
+def load_class(table: dict[str, str], name: str) -> type:
+    """The class that ``name`` stands for in ``GENERATORS`` or ``EMBEDDERS``."""
+    module, _, attribute = table[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def generator_options(name: str) -> list[tuple[str, Any, str]]:
+    """(name, default, help) of each option of a generator, in the order it declares them."""
+
+    options = fields(load_class(GENERATORS, name).Options)
+    return [(f.name, f.default, f.metadata["help"]) for f in options]
+
+
+def resolve_device(device: str) -> str:
+    """"cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: "cuda" was asked for and no GPU is there.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ConfigError("The device is cuda, but torch sees no GPU. Use --device auto or cpu.")
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+# Names that leave the machine -------------------------------------------------------------------
+
+
+def names_are_public(config: RunConfig, class_names: Sequence[str], source: Path) -> bool:
+    """Whether class names may reach the generator and the release.
+
+    Yes if the owner says so, if the data are the bundled public example, or if every name is one
+    character long: that is a category of writing and names nobody.
+    """
+    return (
+        config.public_class_names
+        or source.resolve() == EXAMPLE.resolve()
+        or all(len(name) <= 1 for name in class_names)
+    )
+
+
+def class_plans(
+    config: RunConfig, class_names: Sequence[str], public: bool
+) -> tuple[ClassPlan, ...]:
+    """For each class the name that the generator may see, and its prompts.
+
+    Raises:
+        ConfigError: prompts for an unknown class, or a private class name would be needed.
+    """
+    unknown = sorted(set(config.class_prompts) - set(class_names))
+    if unknown:
+        raise ConfigError(
+            f"There are prompts for class {unknown[0]!r}, but no such class in the data. "
+            "Check the spelling or choose another class rule."
+        )
+    prompts = [config.class_prompts.get(n, config.prompts) or ("",) for n in class_names]
+    if not public and ("",) in prompts:
+        raise ConfigError(
+            f"The {len(class_names)} class names would be given to the generator and so show in "
+            "the synthetic images. Say that they may be public (--public-class-names), or give "
+            "prompts (--prompt, or --class-prompt for each class)."
+        )
+    shown = class_names if public else [""] * len(class_names)
+    return tuple(ClassPlan(name, texts) for name, texts in zip(shown, prompts, strict=True))
+
+
+# Runs -----------------------------------------------------------------------------------------
+
+
+def start_run(
+    out: Path, config: RunConfig, source: Path, ledger: Ledger, *, delete_source: bool = False
+) -> Header:
+    """Check everything, reserve the budget and make the run's folder; no image is read.
+
+    Args:
+        out: the run's folder; must not hold a run or other files.
+        source: folder or zip of private images.
+        delete_source: ``source`` is an upload, to be deleted once it has been read.
+
+    Raises:
+        ConfigError, DataError, RunError, BudgetError: nothing was made and nothing reserved.
+    """
+    folder = RunFolder(out)
+    folder.check_free()
+    budget = plan_budget(config)
+    dataset = open_dataset(source, config.classes)
+    public_names = names_are_public(config, dataset.class_names, source)
+    class_plans(config, dataset.class_names, public_names)
+    _check_sizes(config, len(dataset.class_names))
+    header = Header(
+        run_id=secrets.token_hex(16),
+        config=config,
+        class_names=tuple(dataset.class_names),
+        rule=dataset.rule,
+        public_names=public_names,
+        data_summary=dataset.describe(),
+        budget=budget,
+    )
+    folder.create(
+        header=header.to_json(), source={"path": str(source.resolve()), "upload": delete_source}
+    )
+    try:
+        reserve_budget(header, ledger)
+    except BudgetError:
+        folder.delete()
+        raise
+    return header
+
+
+def reserve_budget(header: Header, ledger: Ledger) -> None:
+    """Reserve what the run has not committed yet.
+
+    Raises:
+        BudgetError: the data set's cap would be exceeded.
+    """
+    config = header.config
+    cap = config.epsilon_cap and Cap(config.epsilon_cap, config.delta, config.adjacency)
+    charge = Charge(header.budget.noise_multiplier, config.neighbours, config.iterations)
+    ledger.open_run(header.run_id, config.dataset_name, charge, cap)
+
+
+def continue_run(folder: RunFolder, ledger: Ledger, source: Path | None = None) -> Iterator[Event]:
+    """The events of the run in ``folder``, from where it is to the zip.
+
+    The caller has reserved the budget. Closing the iterator stops the run and gives back the
+    reservation of generations not made; the private features wait for a resume. When the run is
+    done they are deleted.
+
+    Args:
+        source: the private images again, for a run whose features were not kept.
+    """
+    header = Header.from_json(folder.read_header())
+    config, budget = header.config, header.budget
+    device = resolve_device(config.device)
+    generator = load_class(GENERATORS, config.generator)(
+        config.image_size, device, **config.generator_options
+    )
+    embedder = load_class(EMBEDDERS, config.embedder)(config.image_size, device, generator.grey)
+    voters = PrivateVoters(
+        run_id=header.run_id,
+        config=config,
+        noise_multiplier=budget.noise_multiplier,
+        device=device,
+        class_names=header.class_names,
+        embedder=embedder,
+        ledger=ledger,
+        folder=folder,
+        open_source=lambda: _open_source(folder, header, source),
+        discard_source=lambda: discard_source(folder),
+    )
+    evolution = Evolution(
+        config=config,
+        classes=class_plans(config, header.class_names, header.public_names),
+        generator=generator,
+        embedder=embedder,
+        voters=voters,
+        folder=folder,
+        threshold=budget.threshold,
+        epsilons=budget.epsilons,
+    )
+    try:
+        yield from evolution.events()
+    finally:
+        ledger.close_run(header.run_id)
+    folder.delete_private()
+    yield from export(folder, header, ledger)
+
+
+def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progress]:
+    """Write the release of a finished run from its stored generations and committed votes."""
+    config, budget = header.config, header.budget
+    steps = export_run(
+        folder.path,
+        config=config,
+        class_names=header.class_names,
+        public_names=header.public_names,
+        population=folder.read_population(config.iterations),
+        records=[_record(folder, header, ledger, t) for t in range(config.iterations + 1)],
+        noise_multiplier=budget.noise_multiplier,
+    )
+    for done, total in steps:
+        yield Progress(config.iterations, Phase.EXPORT, done, total)
+
+
+def _record(folder: RunFolder, header: Header, ledger: Ledger, t: int) -> GenerationRecord:
+    sheet = sample_sheet(folder.read_population(t), len(header.class_names))
+    if t == 0:
+        return GenerationRecord(0, sheet, None, None, 0.0)
+    return GenerationRecord(
+        t,
+        sheet,
+        ledger.noisy_votes(header.run_id, t),
+        header.budget.threshold,
+        header.budget.epsilons[t - 1],
+    )
+
+
+def _open_source(folder: RunFolder, header: Header, given: Path | None) -> PrivateDataset:
+    stored = folder.read_source()
+    if given is None and stored is None:
+        raise RunError(
+            "The private images are needed to go on, but were not kept. Give the same images "
+            "again: python -m pe_engine resume OUT --data DATA."
+        )
+    return open_dataset(given or Path(stored["path"]), header.rule)
+
+
+def discard_source(folder: RunFolder) -> None:
+    """Forget where the private images lie, and delete them if they are an upload of our own."""
+    stored = folder.read_source()
+    if stored and stored["upload"]:
+        Path(stored["path"]).unlink(missing_ok=True)
+    folder.forget_source()
+
+
+def _check_sizes(config: RunConfig, classes: int) -> None:
+    smallest = min(config.sample_schedule) // classes
+    if smallest < config.neighbours:
+        raise ConfigError(
+            f"{min(config.sample_schedule)} samples for {classes} classes leave {smallest} in a "
+            f"class, but every private image votes for {config.neighbours}. Ask for at least "
+            f"{classes * config.neighbours} samples."
+        )

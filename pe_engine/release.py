@@ -1,0 +1,150 @@
+"""The only door between the private images and the evolution loop.
+
+``PrivateVoters`` reads the private images into features, and releases noisy votes on the candidates
+of a generation. Clean votes live inside ``PrivateVoters.release`` alone. Noisy votes and their
+charge are in the ledger before anyone sees them; once committed they are read back, never drawn
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import numpy as np
+
+from pe_engine.config import RunConfig
+from pe_engine.data import PrivateDataset
+from pe_engine.embedders.base import Embedder
+from pe_engine.errors import DataError
+from pe_engine.events import Event, Notice, Phase, Progress
+from pe_engine.privacy.ledger import Ledger
+from pe_engine.privacy.mechanism import discrete_gaussian
+from pe_engine.storage import RunFolder
+from pe_engine.voting import count_votes
+
+READ_BATCH = 1024
+
+
+class PrivateVoters:
+    """The private images of one run.
+
+    Args:
+        open_source: opens the private data set; called only when its features are not stored.
+        discard_source: called once the images have been read and are needed no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        config: RunConfig,
+        noise_multiplier: float,
+        device: str,
+        class_names: Sequence[str],
+        embedder: Embedder,
+        ledger: Ledger,
+        folder: RunFolder,
+        open_source: Callable[[], PrivateDataset],
+        discard_source: Callable[[], None],
+    ) -> None:
+        self._run_id = run_id
+        self._config = config
+        self._noise_multiplier = noise_multiplier
+        self._device = device
+        self._class_names = class_names
+        self._embedder = embedder
+        self._ledger = ledger
+        self._folder = folder
+        self._open_source = open_source
+        self._discard_source = discard_source
+        self._features: np.ndarray | None = None  # float32 (M, D)
+        self._class_ids: np.ndarray | None = None  # int64 (M,)
+
+    def committed(self, generation: int) -> np.ndarray | None:
+        """The noisy votes that the ledger holds for this generation, int64 ``(N,)``."""
+        return self._ledger.noisy_votes(self._run_id, generation)
+
+    def prepare(self, generation: int) -> Iterator[Event]:
+        """Have the private features in memory: stored ones, or read from the images.
+
+        Raises:
+            DataError: no image could be read, or the classes are not those the run began with.
+            RunError: these are not the images the run began with.
+        """
+        if self._features is not None:
+            return
+        stored = self._folder.read_features()
+        if stored is None:
+            stored = yield from self._read_images(generation)
+            if self._config.keep_features:
+                self._folder.write_features(*stored)
+        self._discard_source()
+        self._features, self._class_ids = stored
+
+    def release(
+        self, generation: int, candidates: np.ndarray, class_ids: np.ndarray
+    ) -> Generator[Progress, None, np.ndarray]:
+        """Noisy votes on the candidates, int64 ``(N,)``, committed with their charge.
+
+        Every cell of every class gets noise, a class without private images too.
+
+        Args:
+            generation: the generation whose parents these votes choose.
+            candidates: float32 ``(N, D)``.
+            class_ids: int64 ``(N,)``.
+        """
+        counts = np.zeros(len(candidates), np.int64)
+        classes = len(self._class_names)
+        for c in range(classes):
+            ours = np.flatnonzero(class_ids == c)
+            votes = count_votes(
+                self._features,
+                np.flatnonzero(self._class_ids == c),
+                candidates[ours],
+                neighbours=self._config.neighbours,
+                metric=self._config.metric,
+                search=self._config.search,
+                device=self._device,
+            )
+            counts[ours] = votes.counts
+            yield Progress(generation, Phase.VOTE, c + 1, classes)
+        noisy_votes = discrete_gaussian(counts, self._noise_multiplier)
+        self._ledger.commit(self._run_id, generation, noisy_votes)
+        return noisy_votes
+
+    def _read_images(
+        self, generation: int
+    ) -> Generator[Event, None, tuple[np.ndarray, np.ndarray]]:
+        dataset = self._open_source()
+        if tuple(dataset.class_names) != tuple(self._class_names):
+            raise DataError(
+                "These images have other classes than the run began with. Give the folder or zip "
+                "that the run was started on."
+            )
+        features = np.empty((len(dataset), self._embedder.dimension), np.float32)
+        class_ids = np.empty(len(dataset), np.int64)
+        digests: list[bytes] = []
+        filled = skipped = 0
+        for batch in dataset.batches(self._config.image_size, READ_BATCH):
+            rows = slice(filled, filled + len(batch.images))
+            features[rows] = self._embedder.embed(batch.images)
+            class_ids[rows] = batch.class_ids
+            digests += batch.digests
+            filled += len(batch.images)
+            skipped += len(batch.skipped)
+            yield Progress(generation, Phase.PRIVATE, filled + skipped, len(dataset))
+        features, class_ids = features[:filled], class_ids[:filled]
+        self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests))
+        yield from self._notices(generation, class_ids, skipped)
+        return features, class_ids
+
+    def _notices(self, generation: int, class_ids: np.ndarray, skipped: int) -> Iterator[Notice]:
+        if skipped:
+            yield Notice(generation, f"{skipped:,} files could not be read as images; left out.")
+        present = np.bincount(class_ids, minlength=len(self._class_names)) > 0
+        for c in np.flatnonzero(~present):
+            yield Notice(
+                generation,
+                f"Class {self._class_names[c]!r} has no readable image, so noise alone will choose "
+                "its samples. Add images or leave the class out.",
+            )

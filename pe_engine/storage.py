@@ -1,0 +1,204 @@
+"""Run folders: where everything of one run lies, written so that a crash leaves old or new, never
+half.
+
+    OUT/                    0700
+      run.json              run id, settings, classes, σ: written once, before anything is spent
+      generations/0000.npz  population of each finished generation
+      private/              0700, removed when the run ends
+        source.json         where the private images lie
+        features.npz        private features and class ids
+      samples.npz, manifest.json, report.html, synthetic.zip   the release (see export.py)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from pe_engine.errors import RunError
+from pe_engine.population import Population
+
+OWNER_ONLY_FILE = 0o600
+OWNER_ONLY_FOLDER = 0o700
+
+
+def home_folder() -> Path:
+    """Where the ledger, uploads and the page's runs lie: ``PE_HOME``, else a per-user data folder.
+
+    Created with mode 0700 if missing.
+    """
+    from platformdirs import user_data_path
+
+    named = os.environ.get("PE_HOME")
+    return owner_folder(
+        Path(named) if named else user_data_path("private-evolution-studio", appauthor=False)
+    )
+
+
+def owner_folder(path: Path) -> Path:
+    """``path`` as a folder that only its owner can enter, created if missing."""
+    path.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def atomic_write(path: Path, mode: int = OWNER_ONLY_FILE) -> Iterator[IO[bytes]]:
+    """A binary file that appears at ``path`` complete and synced, or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder; its rename is already journalled
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class RunFolder:
+    """Reads and writes the files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def zip_path(self) -> Path:
+        return self.path / "synthetic.zip"
+
+    @property
+    def _private(self) -> Path:
+        return self.path / "private"
+
+    def check_free(self) -> None:
+        """Raises:
+        RunError: there is a run here already, or other files.
+        """
+        if self.exists():
+            raise RunError(
+                f"{self.path} already holds a run. Continue it with: python -m pe_engine resume "
+                f"{self.path}; or choose another output folder."
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(f"{self.path} is not an empty folder. Choose another output folder.")
+
+    def create(self, header: dict[str, Any], source: dict[str, Any]) -> None:
+        """Make the folder with what is fixed about the run (JSON values), all at once.
+
+        Args:
+            header: read back by ``read_header``.
+            source: where the private images lie; read back by ``read_source``.
+        """
+        new = self.path.with_name(f".{self.path.name}.new")
+        shutil.rmtree(new, ignore_errors=True)  # of a start that was cut off
+        owner_folder(new)
+        owner_folder(new / "generations")
+        owner_folder(new / "private")
+        _write_json(new / "private" / "source.json", source)
+        _write_json(new / "run.json", header)
+        if self.path.exists():
+            self.path.rmdir()
+        new.rename(self.path)
+        _sync_folder(self.path.parent)
+
+    def exists(self) -> bool:
+        return (self.path / "run.json").is_file()
+
+    def read_header(self) -> dict[str, Any]:
+        """What ``write_header`` stored.
+
+        Raises:
+            RunError: there is no run here.
+        """
+        if not self.exists():
+            raise RunError(f"{self.path} holds no run. Start one with: python -m pe_engine run.")
+        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+
+    # Generations ------------------------------------------------------------------------------
+
+    def write_population(self, generation: int, population: Population) -> None:
+        with atomic_write(self._generation_path(generation)) as file:
+            np.savez(
+                file,
+                images=_without_equal_channels(population.images),
+                class_ids=population.class_ids,
+                parents=population.parents,
+                **{f"state_{name}": array for name, array in population.state.items()},
+            )
+
+    def read_population(self, generation: int) -> Population:
+        with np.load(self._generation_path(generation), allow_pickle=False) as file:
+            images = file["images"]
+            return Population(
+                np.broadcast_to(images, (*images.shape[:3], 3)),
+                file["class_ids"],
+                file["parents"],
+                {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
+            )
+
+    def last_generation(self) -> int:
+        """The newest complete generation; -1 before the first."""
+        names = (self.path / "generations").glob("*.npz")
+        return max((int(p.stem) for p in names if re.fullmatch(r"\d{4}", p.stem)), default=-1)
+
+    def _generation_path(self, generation: int) -> Path:
+        return self.path / "generations" / f"{generation:04d}.npz"
+
+    # The private zone -------------------------------------------------------------------------
+
+    def read_source(self) -> dict[str, Any] | None:
+        """Where the private images lie; None once they have been read."""
+        path = self._private / "source.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def forget_source(self) -> None:
+        (self._private / "source.json").unlink(missing_ok=True)
+
+    def write_features(self, features: np.ndarray, class_ids: np.ndarray) -> None:
+        with atomic_write(self._private / "features.npz") as file:
+            np.savez(file, features=features, class_ids=class_ids)
+
+    def read_features(self) -> tuple[np.ndarray, np.ndarray] | None:
+        path = self._private / "features.npz"
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            return file["features"], file["class_ids"]
+
+    def delete_private(self) -> None:
+        """Remove all that is private; the run has ended."""
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def delete(self) -> None:
+        """Remove the run with all its files."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())
+
+
+def _without_equal_channels(images: np.ndarray) -> np.ndarray:
+    """``(N, H, W, 1)`` where the three channels are one view of the same memory, else as it is."""
+    return images[..., :1] if images.strides[-1] == 0 else images
