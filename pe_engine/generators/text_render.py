@@ -1,0 +1,229 @@
+"""Draws a class name or prompt in many fonts and shapes: the text simulator of Sim-PE.
+
+Each image is a font and a vector of parameters, kept in the population's state, so that a
+variation redraws from parameters and nothing is ever decoded. Images are drawn by sampling the
+glyphs' distance fields (see ``glyphs``) on a warped grid, a whole batch at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from pe_engine.errors import ConfigError
+from pe_engine.generators.glyphs import GlyphAtlas, font_files, tidy
+from pe_engine.population import Population
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS_AT_ONCE = 512  # as many as stay in the processor's cache at 28 x 28
+INKS = ("light", "dark")
+FONTS = ("all", "handwriting", "print")
+KNOTS = 4
+
+# name -> (lowest, highest); the prior is uniform between them.
+SHAPE = {
+    "size": (0.55, 0.85),  # longer side of the ink, as a fraction of the image
+    "stretch": (-0.25, 0.25),  # log2 of width over height
+    "shear": (-0.3, 0.3),  # how far the top leans right, per unit of height
+    "stroke": (0.06, 0.24),  # stroke width, as a fraction of a capital letter's height
+    "softness": (0.8, 2.0),  # pixels over which ink fades into ground
+    "right": (-0.06, 0.06),  # of the centre of mass, as a fraction of the image
+    "down": (-0.06, 0.06),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The settings of ``TextRender``."""
+
+    ink: str = field(
+        default="light", metadata={"help": "light writing on dark ground, or dark on light"}
+    )
+    fonts: str = field(
+        default="all", metadata={"help": "the fonts to draw with: all, handwriting or print"}
+    )
+    rotation: float = field(
+        default=15.0, metadata={"help": "largest rotation either way, in degrees, 0 to 180"}
+    )
+    wobble: float = field(
+        default=0.06,
+        metadata={"help": "largest bend of the strokes, as a fraction of the image, 0 to 0.2"},
+    )
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("ink", self.ink, INKS), ("fonts", self.fonts, FONTS)):
+            if value not in allowed:
+                raise ConfigError(
+                    f"The option {name} is {value!r}, but must be one of {', '.join(allowed)}."
+                )
+        for name, value, high in (("rotation", self.rotation, 180), ("wobble", self.wobble, 0.2)):
+            if not isinstance(value, (int, float)) or not 0 <= value <= high:
+                raise ConfigError(
+                    f"The option {name} is {value!r}, but must lie from 0 to {high:g}. Change it."
+                )
+
+
+class TextRender:
+    """The text simulator. Its state: ``text`` (unicode), ``font`` (int64), ``params`` (float32).
+
+    Args:
+        image_size: height and width of the images in pixels.
+        device: torch device to draw on.
+        options: fields of ``Options``.
+
+    Raises:
+        ConfigError: an option is unknown or out of its range.
+    """
+
+    summary: ClassVar[str] = "draws the class name or prompt as text, in 105 fonts and many shapes"
+    Options: ClassVar[type] = Options
+    batch_size = 4096
+    grey = True
+
+    def __init__(self, image_size: int, device: str, **options) -> None:
+        self.options = _checked(options)
+        self.image_size = image_size
+        self.device = device
+        tile = min(max(48, image_size), 192)
+        self._atlas = GlyphAtlas(font_files(self.options.fonts), tile, device)
+        shape = {
+            **SHAPE,
+            "rotation": (-self.options.rotation, self.options.rotation),
+            **{
+                f"bend {i}": (-self.options.wobble, self.options.wobble)
+                for i in range(2 * KNOTS**2)
+            },
+        }
+        self._columns = {name: i for i, name in enumerate(shape)}
+        self._low, self._high = np.array(list(shape.values()), np.float32).T
+
+    def random(self, n: int, class_name: str, prompt: str, rng: np.random.Generator) -> Population:
+        """``n`` drawings of the prompt, or else of the class name; see ``Generator.random``."""
+        text = tidy(prompt.strip() or class_name)
+        fonts = rng.choice(self._atlas.fonts_for(text), n)
+        params = rng.uniform(self._low, self._high, (n, len(self._low))).astype(np.float32)
+        zeros = np.zeros(n, np.int64)
+        return self._draw(np.full(n, text), fonts, params, class_ids=zeros, parents=zeros - 1)
+
+    def vary(self, population: Population, degree: float, rng: np.random.Generator) -> Population:
+        """One variation of each image; see ``Generator.vary``.
+
+        With probability ``degree`` an image gets a new font. Each parameter p is drawn uniformly
+        from [p - degree * r, p + degree * r] within the prior's range, whose length is r.
+        """
+        texts, fonts, params = (population.state[name] for name in ("text", "font", "params"))
+        redrawn = rng.random(len(fonts)) < degree
+        fonts = np.where(redrawn, self._other_fonts(texts, rng), fonts)
+        reach = degree * (self._high - self._low)
+        low = np.maximum(params - reach, self._low)
+        high = np.minimum(params + reach, self._high)
+        params = (low + rng.random(params.shape, np.float32) * (high - low)).astype(np.float32)
+        return self._draw(texts, fonts, params, population.class_ids, population.parents)
+
+    def _other_fonts(self, texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A font for each text, int64 ``(N,)``, uniform over those that can draw it."""
+        draws = rng.random(len(texts))
+        fonts = np.empty(len(texts), np.int64)
+        for text in np.unique(texts):
+            rows = texts == text
+            choice = self._atlas.fonts_for(str(text))
+            fonts[rows] = choice[(draws[rows] * len(choice)).astype(np.int64)]
+        return fonts
+
+    def _draw(
+        self,
+        texts: np.ndarray,
+        fonts: np.ndarray,
+        params: np.ndarray,
+        class_ids: np.ndarray,
+        parents: np.ndarray,
+    ) -> Population:
+        slots = self._atlas.slots(texts, fonts)
+        size = self.image_size
+        grey = np.empty((len(fonts), size, size), np.uint8)
+        for start in range(0, len(fonts), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            grey[rows] = self._render(slots[rows], params[rows])
+        # One grey plane seen as three equal channels: a view that costs no memory.
+        images = np.broadcast_to(grey[..., None], (len(fonts), size, size, 3))
+        state = {"text": texts, "font": fonts, "params": params}
+        return Population(images, class_ids, parents, state)
+
+    def _render(self, slots: np.ndarray, params: np.ndarray) -> np.ndarray:
+        """uint8 ``(n, H, W)``. Every operation works row by row, so batches do not matter."""
+        import torch
+        from torch.nn.functional import grid_sample
+
+        p = {name: params[:, i].astype(np.float64) for name, i in self._columns.items()}
+        half_stroke, capital = self._atlas.strokes(slots).T
+        distance = grid_sample(
+            self._atlas.fields(slots),
+            self._grid(p, params),
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
+        ).squeeze(1)
+        # Distances in pixels, shifted so that the stroke gets the width asked for.
+        pixels = p["size"] * self.image_size / 2 / p["softness"]
+        shift = (p["stroke"] * capital / 2 - half_stroke) * pixels + 0.5
+        ink = distance.mul_(self._tensor(pixels)).add_(self._tensor(shift)).clamp_(0, 1)
+        if self.options.ink == "dark":
+            ink = 1 - ink
+        return ink.mul_(255).round_().to(torch.uint8).cpu().numpy()
+
+    def _grid(self, p: Mapping[str, np.ndarray], params: np.ndarray) -> torch.Tensor:
+        """Where each pixel looks into its glyph's tile, float32 ``(n, H, W, 2)`` in [-1, 1].
+
+        Image coordinates q in [-1, 1] come from glyph coordinates g by
+        q = size * R(rotation) * Shear * diag(2^(stretch/2), 2^(-stretch/2)) * g + offset + bend(q).
+        """
+        import torch
+
+        from pe_engine.generators.glyphs import MARGIN
+
+        angle = np.deg2rad(p["rotation"])
+        cos, sin = np.cos(angle), np.sin(angle)
+        shape = np.empty((len(angle), 2, 2))
+        wide = 2.0 ** (p["stretch"] / 2)
+        shape[:, 0, 0] = cos * wide
+        shape[:, 0, 1] = (-cos * p["shear"] - sin) / wide
+        shape[:, 1, 0] = sin * wide
+        shape[:, 1, 1] = (-sin * p["shear"] + cos) / wide
+        inverse = np.linalg.inv(shape * (p["size"] * MARGIN)[:, None, None])
+        n, size = len(params), self.image_size
+        axis = (torch.arange(size, device=self.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+        x = axis.expand(n, size, size) - self._tensor(2 * p["right"])
+        y = axis[:, None].expand(n, size, size) - self._tensor(2 * p["down"])
+        if self.options.wobble:
+            first = self._columns["bend 0"]
+            knots = torch.from_numpy(params[:, first : first + 2 * KNOTS**2]).to(self.device)
+            bend = torch.nn.functional.interpolate(
+                2 * knots.reshape(n, 2, KNOTS, KNOTS),
+                (size, size),
+                mode="bicubic",
+                align_corners=True,
+            )
+            x, y = x + bend[:, 0], y + bend[:, 1]
+        a, b, c, d = (self._tensor(inverse[:, i, j]) for i in (0, 1) for j in (0, 1))
+        return torch.stack([a * x + b * y, c * x + d * y], -1)
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        """One number per row, float32 ``(n, 1, 1)`` on the device."""
+        import torch
+
+        return torch.from_numpy(values.astype(np.float32)).to(self.device)[:, None, None]
+
+
+def _checked(options: Mapping[str, object]) -> Options:
+    unknown = sorted(set(options) - set(Options.__dataclass_fields__))
+    if unknown:
+        raise ConfigError(
+            f"The option {unknown[0]!r} is unknown to text_render. Known are "
+            f"{', '.join(Options.__dataclass_fields__)}."
+        )
+    return Options(**options)
