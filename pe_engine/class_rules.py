@@ -1,0 +1,131 @@
+"""Which class an image belongs to, from where it lies or what it is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pe_engine.errors import ConfigError, DataError
+
+_HOW_ELSE = "Or choose another rule for the classes."
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes of some images.
+
+    Attributes:
+        rule: "folder", "prefix" or "none".
+        of_images: one class name for each image; None for an image that has no class and cannot
+            be used under this rule.
+        class_names: sorted, numbers by value; with rule "folder" also folders without an image.
+    """
+
+    rule: str
+    of_images: list[str | None]
+    class_names: tuple[str, ...]
+
+
+def label(names: Sequence[str], folders: Collection[str], rule: str) -> Labels:
+    """Name the class of each image.
+
+    "folder" is the top folder, after folders that merely wrap everything have been taken off.
+    "prefix" is the file name up to the first "_". "auto" takes the folders when there are two or
+    more and most images lie in them; else the prefix when every image has one and there are two
+    or more, with two images each on average; else no classes.
+
+    Args:
+        names: paths of the images, parts joined by "/", at least one.
+        folders: paths of all folders, also of those without images.
+        rule: "auto", "folder", "prefix" or "none".
+
+    Raises:
+        ConfigError: another rule.
+        DataError: a rule that was asked for does not fit.
+    """
+    if rule == "auto":
+        return _automatic(names, folders)
+    if rule == "folder":
+        return _by_folder(names, folders)
+    if rule == "prefix":
+        return _by_prefix(names)
+    if rule == "none":
+        return _unlabelled(names)
+    raise ConfigError(
+        f"The rule for classes {rule!r} is not known. Choose auto, folder, prefix or none."
+    )
+
+
+def _automatic(names: Sequence[str], folders: Collection[str]) -> Labels:
+    tops = _top_folders(names, folders, keep_last=False)
+    inside = sum(top is not None for top in tops.of_images)
+    if len(tops.class_names) >= 2 and 2 * inside >= len(names):
+        return tops
+    prefixes = [_prefix(name) for name in names]
+    different = len(set(prefixes))
+    if all(prefixes) and 2 <= different <= len(names) / 2:
+        return _by_prefix(names)
+    return _unlabelled(names)
+
+
+def _by_folder(names: Sequence[str], folders: Collection[str]) -> Labels:
+    tops = _top_folders(names, folders, keep_last=True)
+    if not any(tops.of_images):
+        raise DataError(
+            f"None of the {len(names):,} images lies in a sub-folder, so folders cannot name the "
+            f"classes. Put the images of each class into a folder of their own. {_HOW_ELSE}"
+        )
+    return tops
+
+
+def _by_prefix(names: Sequence[str]) -> Labels:
+    prefixes = [_prefix(name) for name in names]
+    missing = prefixes.count(None)
+    if missing:
+        raise DataError(
+            f"{missing:,} of the {len(names):,} images have no class before a '_' in their file "
+            f"name. Rename them, for example to cat_001.png. {_HOW_ELSE}"
+        )
+    return Labels("prefix", prefixes, _sorted(set(prefixes)))
+
+
+def _unlabelled(names: Sequence[str]) -> Labels:
+    return Labels("none", [""] * len(names), ("",))
+
+
+def _prefix(name: str) -> str | None:
+    prefix, found, _ = name.rpartition("/")[2].partition("_")
+    return prefix if found and prefix else None
+
+
+def _top_folders(names: Sequence[str], folders: Collection[str], keep_last: bool) -> Labels:
+    """Classes by top folder, wrapping folders taken off.
+
+    keep_last: where one folder holds all images and no further folder, it is a class and not a
+        wrapping.
+    """
+    tails, inner = list(names), set(folders)
+    while True:
+        tops = {path.partition("/")[0] for path in inner}
+        if len(tops) != 1 or not all("/" in tail for tail in tails):
+            break
+        below = {path.partition("/")[2] for path in inner} - {""}
+        if keep_last and not below:
+            break
+        tails = [tail.partition("/")[2] for tail in tails]
+        inner = below
+    of_images = [tail.partition("/")[0] if "/" in tail else None for tail in tails]
+    return Labels("folder", of_images, _sorted(tops))
+
+
+def _sorted(names: Collection[str]) -> tuple[str, ...]:
+    """Sorted with numbers by value: "2" before "10"."""
+
+    def key(name: str) -> tuple:
+        parts = re.split("([0-9]+)", name)
+        # A number by its length, then its digits: int() refuses more than 4,300 of them.
+        numbers = [(len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2]]
+        return [*zip(parts[::2], [*numbers, (0, "")], strict=True)], name
+
+    return tuple(sorted(names, key=key))

@@ -1,0 +1,286 @@
+"""A folder or a zip of private images -> ``PrivateDataset``.
+
+What is here is for the owner of the images. Of all that a data set can say (its length, its
+skipped files, which classes are empty), nothing may leave with the synthetic images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pe_engine.class_rules import label
+from pe_engine.decoding import FORMATS, HEAD_BYTES, UnreadableError, decode, image_reader
+from pe_engine.errors import DataError
+from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits, Read, Skipped
+from pe_engine.zips import ZipSource
+
+_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+__all__ = ["SHARED_LIMITS", "Batch", "Limits", "PrivateDataset", "Skipped", "open_dataset"]
+
+_CHUNK = 16  # images decoded in one go by a thread; a stopped run waits for that many
+_MAX_BATCH_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the private images, decoded.
+
+    Attributes:
+        images: uint8 ``(n, S, S, 3)``, RGB; n may be 0 when none of them can be read.
+        class_ids: int64 ``(n,)``.
+        digests: SHA-256 of each image's file, n of 32 bytes.
+        done: how many of the data set's files have been looked at, this batch included.
+        skipped: the files of this batch that cannot be used.
+    """
+
+    images: np.ndarray
+    class_ids: np.ndarray
+    digests: list[bytes]
+    done: int
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class PrivateDataset:
+    """M private image files, found but not yet decoded.
+
+    Attributes:
+        rule: what names an image's class: "folder", "prefix" (of the file name) or "none".
+        class_names: sorted, numbers by value; ``("",)`` without classes.
+        class_ids: int64 ``(M,)``, each in ``[0, number of classes)``.
+        skipped: the files that are known to be of no use; more are found while decoding.
+    """
+
+    rule: str
+    class_names: tuple[str, ...]
+    class_ids: np.ndarray
+    skipped: tuple[Skipped, ...]
+    _names: tuple[str, ...] = field(repr=False)
+    _source: FolderSource | ZipSource = field(repr=False)
+    _limits: Limits = field(repr=False)
+
+    def __len__(self) -> int:
+        """M, counting files that may turn out to be unreadable."""
+        return len(self._names)
+
+    def describe(self) -> str:
+        """One sentence for the owner: how many images, how many classes, what names them."""
+        images = f"{len(self):,} image{'s' * (len(self) != 1)}"
+        if self.rule == "none":
+            return f"{images} without classes."
+        count = len(self.class_names)
+        classes = f"{count:,} class{'es' * (count != 1)}"
+        by = {"folder": "their folder", "prefix": "the file name up to the first '_'"}[self.rule]
+        return f"{images} in {classes}, named by {by}."
+
+    def empty_classes(self, class_ids: np.ndarray | None = None) -> tuple[str, ...]:
+        """The names of the classes without an image.
+
+        Args:
+            class_ids: int64 ``(n,)``, those of the images that could be read; None before
+                decoding, for all M.
+        """
+        ids = self.class_ids if class_ids is None else class_ids
+        counts = np.bincount(ids, minlength=len(self.class_names))
+        return tuple(self.class_names[i] for i in np.flatnonzero(counts == 0))
+
+    def empty_class_notice(self, class_ids: np.ndarray | None = None) -> str | None:
+        """``empty_classes`` as a sentence for the owner, or None when there is none."""
+        names = self.empty_classes(class_ids)
+        if not names:
+            return None
+        shown = ", ".join(repr(name) for name in names[:5]) + ", ..." * (len(names) > 5)
+        has = f"The class {shown} has" if len(names) == 1 else f"The classes {shown} have"
+        return f"{has} no image that can be read; noise alone will choose the synthetic images."
+
+    def batches(
+        self, image_size: int, batch_size: int = 1024, workers: int | None = None
+    ) -> Iterator[Batch]:
+        """All images, sorted by name, decoded as they are asked for.
+
+        Two batches at most are in memory: the one that was handed out and the next.
+
+        Args:
+            image_size: S, height and width in pixels.
+            batch_size: files in a batch, fewer where so many images would exceed 64 MiB.
+            workers: threads that decode; None for one per processor, at most 8.
+
+        Raises:
+            DataError: none of the files can be read (after the last batch), or the zip is gone.
+        """
+        step = max(1, min(batch_size, _MAX_BATCH_BYTES // (3 * image_size**2)))
+        found = 0
+        pending: deque[_Pending] = deque()
+        with self._source.reader() as read:
+            pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+            try:
+                for start in range(0, len(self), step):
+                    rows = range(start, min(start + step, len(self)))
+                    pending.append(self._submit(pool, read, rows, image_size))
+                    if len(pending) == 2:
+                        batch = self._collect(pending.popleft(), image_size)
+                        found += len(batch.images)
+                        yield batch
+                batch = self._collect(pending.popleft(), image_size)
+                found += len(batch.images)
+                yield batch
+            finally:
+                pool.shutdown(cancel_futures=True)
+        self.check_not_empty(found)
+
+    def check_not_empty(self, count: int) -> None:
+        """Raises DataError when ``count``, the number of images that could be read, is 0."""
+        if count == 0:
+            raise DataError(
+                f"None of the {len(self):,} files can be read as an image; the list of skipped "
+                f"files says why. Choose a folder or zip of {FORMATS} images."
+            )
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, read: Read, rows: range, image_size: int
+    ) -> _Pending:
+        chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+        return _Pending(
+            rows, [pool.submit(self._decode, read, chunk, image_size) for chunk in chunks]
+        )
+
+    def _decode(self, read: Read, rows: range, image_size: int) -> list[_Decoded | Skipped]:
+        results: list[_Decoded | Skipped] = []
+        for name in self._names[rows.start : rows.stop]:
+            try:
+                data = read(name)
+                pixels = decode(data, image_size, self._limits.pixels)
+            except UnreadableError as error:
+                results.append(Skipped(name, str(error)))
+            else:
+                results.append(_Decoded(pixels, hashlib.sha256(data).digest()))
+        return results
+
+    def _collect(self, pending: _Pending, image_size: int) -> Batch:
+        results = [result for chunk in pending.chunks for result in chunk.result()]
+        usable = np.array([isinstance(result, _Decoded) for result in results])
+        decoded = [result for result in results if isinstance(result, _Decoded)]
+        images = np.empty((len(decoded), image_size, image_size, 3), np.uint8)
+        for i, one in enumerate(decoded):
+            images[i] = one.pixels
+        return Batch(
+            images,
+            self.class_ids[pending.rows.start : pending.rows.stop][usable],
+            [one.digest for one in decoded],
+            pending.rows.stop,
+            tuple(result for result in results if isinstance(result, Skipped)),
+        )
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    pixels: np.ndarray
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A batch that is being decoded."""
+
+    rows: range
+    chunks: list[Future[list[_Decoded | Skipped]]]
+
+
+def open_dataset(
+    source: Path, classes: str = "auto", limits: Limits = LOCAL_LIMITS
+) -> PrivateDataset:
+    """Find the private images in a folder, nested to any depth, or in a zip.
+
+    Hidden files and what operating systems leave behind (``__MACOSX``, ``Thumbs.db``, ...) are
+    passed over. Files that cannot be used are skipped and listed, never fatal.
+
+    Args:
+        source: the folder or zip.
+        classes: what names an image's class; see ``class_rules.label``.
+        limits: what is refused.
+
+    Raises:
+        DataError: nothing there, neither a folder nor a zip, no image in it, too many files, or
+            ``classes`` does not fit.
+        ConfigError: ``classes`` is not a known rule.
+    """
+    files = _open_source(source, limits)
+    names, not_images = _candidates(files)
+    if not names:
+        raise DataError(f"There is no image in it. Choose a folder or zip of {FORMATS} images.")
+    labels = label(names, files.folders, classes)
+    ids = {class_name: i for i, class_name in enumerate(labels.class_names)}
+    kept = [(n, ids[c]) for n, c in zip(names, labels.of_images, strict=True) if c is not None]
+    beside = [n for n, c in zip(names, labels.of_images, strict=True) if c is None]
+    classless = [Skipped(name, "lies beside the folders that name the classes") for name in beside]
+    return PrivateDataset(
+        labels.rule,
+        labels.class_names,
+        np.array([class_id for _, class_id in kept], np.int64),
+        (*files.skipped, *not_images, *classless),
+        tuple(name for name, _ in kept),
+        files,
+        limits,
+    )
+
+
+def _open_source(path: Path, limits: Limits) -> FolderSource | ZipSource:
+    try:
+        if path.is_dir():
+            os.scandir(path).close()
+            return FolderSource(path, limits)
+        if not path.exists():
+            raise DataError(f"There is nothing at {path}. Choose a folder of images or a zip.")
+        head = _head(path)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "The chosen folder or zip cannot be opened. Check that you are allowed to read it."
+        ) from error
+    if image_reader(head) is not None:
+        raise DataError("This is a single image. Choose the folder it lies in, or a zip of images.")
+    if head and zipfile.is_zipfile(path):
+        return ZipSource(path, limits)
+    if head.startswith(b"PK"):
+        raise DataError("The zip is damaged or incomplete. Make or copy it again.")
+    raise DataError("This is neither a folder nor a zip. Choose a folder of images or a zip.")
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a plain file; none of anything else, such as a pipe."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _candidates(files: FolderSource | ZipSource) -> tuple[list[str], list[Skipped]]:
+    """The sorted names of what may be an image, and what is none.
+
+    A file with the extension of an image is believed until it is decoded; of others, the first
+    bytes are looked at now, so that a stray text file neither counts nor confuses the classes.
+    """
+    names, skipped = [], []
+    with files.reader() as read:
+        for name in sorted(files.names):
+            if name.lower().endswith(_EXTENSIONS):
+                names.append(name)
+                continue
+            try:
+                known = image_reader(read(name, HEAD_BYTES)) is not None
+                reason = f"is not a {FORMATS} image"
+            except UnreadableError as error:
+                known, reason = False, str(error)
+            if known:
+                names.append(name)
+            else:
+                skipped.append(Skipped(name, reason))
+    return names, skipped

@@ -1,0 +1,160 @@
+"""The members of a zip that nobody vouches for, listed and read; nothing is ever extracted."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pe_engine.decoding import UnreadableError
+from pe_engine.errors import DataError
+from pe_engine.sources import (
+    NOT_PLAIN,
+    Limits,
+    Read,
+    Skipped,
+    check_members,
+    is_junk,
+    too_large,
+    too_many,
+)
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python cannot bound the others' output
+_ENTRY_BYTES = 512  # of a zip's list of members, on average; an ordinary entry has about 100
+_ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+)
+
+
+class ZipSource:
+    """The members of a zip; same attributes as ``FolderSource``.
+
+    Raises:
+        DataError: not a zip that can be read, or more members than ``limits.members``.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._infos: dict[str, zipfile.ZipInfo] = {}
+        self.folders: set[str] = set()
+        self.skipped: list[Skipped] = []
+        for info in _members(path, limits):
+            self._list(info)
+            check_members(len(self._infos) + len(self.skipped), limits)
+        self.names = list(self._infos)
+
+    def _list(self, info: zipfile.ZipInfo) -> None:
+        raw = info.orig_filename  # ``filename`` is what zipfile made of it
+        if _is_unsafe(raw):
+            self.skipped.append(Skipped(raw, "has a path that could lead outside of the zip"))
+            return
+        parts = [part for part in raw.split("/") if part not in ("", ".")]
+        if not parts or is_junk(parts):
+            return
+        is_folder = raw.endswith("/")
+        depth = len(parts) if is_folder else len(parts) - 1
+        self.folders.update("/".join(parts[: i + 1]) for i in range(depth))
+        if is_folder:
+            return
+        name = "/".join(parts)
+        reason = _refusal(info, self._limits)
+        if reason is None and name in self._infos:
+            reason = "has the same name as an earlier file in the zip"
+        if reason is None:
+            self._infos[name] = info
+        else:
+            self.skipped.append(Skipped(name, reason))
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """The function that reads these members, while the context is open."""
+        try:
+            archive = zipfile.ZipFile(self._path)
+        except _ZIP_DAMAGE as error:
+            raise DataError(
+                "The zip has changed or gone since it was opened. Choose it again."
+            ) from error
+        with archive:
+
+            def read(name: str, size: int = -1) -> bytes:
+                info = self._infos[name]
+                try:
+                    with archive.open(info) as member:
+                        # One more than declared: reading to the end checks size and checksum, and
+                        # a number bounds what is unpacked, which "all" would not.
+                        return member.read(info.file_size + 1 if size < 0 else size)
+                except _ZIP_DAMAGE as error:
+                    raise UnreadableError("is damaged inside the zip") from error
+
+            yield read
+
+
+class _CappedFile(io.FileIO):
+    """Refuses a read longer than ``cap`` bytes.
+
+    ``zipfile`` reads the list of members whole, and makes an object of each, before anyone can
+    count them; a hostile zip of 2 GB can list 40 million.
+    """
+
+    cap: int
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.cap:
+            raise _TooManyError
+        return super().read(size)
+
+
+class _TooManyError(Exception):
+    pass
+
+
+def _members(path: Path, limits: Limits) -> list[zipfile.ZipInfo]:
+    try:
+        with _CappedFile(path) as file:
+            file.cap = limits.members * _ENTRY_BYTES + 65_536
+            with zipfile.ZipFile(file) as archive:
+                return archive.infolist()
+    except _TooManyError as error:
+        raise too_many(limits) from error
+    except _ZIP_DAMAGE as error:
+        raise DataError("The zip is damaged or incomplete. Make or copy it again.") from error
+
+
+def _refusal(info: zipfile.ZipInfo, limits: Limits) -> str | None:
+    """Why this member is not even opened; None when it is."""
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the zip was not made on Unix
+    if kind not in (0, stat.S_IFREG):
+        return NOT_PLAIN
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    if info.compress_type not in _METHODS:
+        return "is packed by an unusual method; zip it with the usual one (deflate)"
+    if info.file_size > limits.file_bytes:
+        return too_large(limits)
+    if info.file_size > limits.zip_ratio * max(info.compress_size, 1):
+        return f"unpacks to more than {limits.zip_ratio} times its size"
+    return None
+
+
+def _is_unsafe(name: str) -> bool:
+    return (
+        name.startswith("/")
+        or "\\" in name
+        or "\0" in name
+        or re.match("[A-Za-z]:", name) is not None
+        or ".." in name.split("/")
+    )
