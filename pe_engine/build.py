@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+import numpy as np
 
+from pe_engine.components import load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import BudgetError, ConfigError, RunError
 from pe_engine.events import Event, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
-from pe_engine.export import GenerationRecord, export_run, sample_sheet
+from pe_engine.export import GenerationRecord, export_run
 from pe_engine.generators import GENERATORS
-from pe_engine.header import BudgetPlan, Header
+from pe_engine.header import BudgetPlan, Header, new_run_id
+from pe_engine.images import contact_sheet
+from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.ledger import Cap, Charge, Ledger
 from pe_engine.release import PrivateVoters
@@ -27,6 +27,8 @@ from pe_engine.storage import RunFolder
 EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zip"
 """5,000 handwritten digits, public data."""
 
+MAX_CLASSES_ON_SHEET = 20
+
 
 def plan_budget(config: RunConfig) -> BudgetPlan:
     """σ, H and the ε of every prefix of the run."""
@@ -34,36 +36,6 @@ def plan_budget(config: RunConfig) -> BudgetPlan:
     sigma = accounting.noise_multiplier(config.epsilon, *releases)
     threshold = default_threshold(sigma) if config.threshold is None else config.threshold
     return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
-
-
-# Generators and embedders ---------------------------------------------------------------------
-
-
-def load_class(table: dict[str, str], name: str) -> type:
-    """The class that ``name`` stands for in ``GENERATORS`` or ``EMBEDDERS``."""
-    module, _, attribute = table[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def generator_options(name: str) -> list[tuple[str, Any, str]]:
-    """(name, default, help) of each option of a generator, in the order it declares them."""
-
-    options = fields(load_class(GENERATORS, name).Options)
-    return [(f.name, f.default, f.metadata["help"]) for f in options]
-
-
-def resolve_device(device: str) -> str:
-    """"cpu" or "cuda" for "auto", "cpu" or "cuda".
-
-    Raises:
-        ConfigError: "cuda" was asked for and no GPU is there.
-    """
-    import torch
-
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ConfigError("The device is cuda, but torch sees no GPU. Use --device auto or cpu.")
-    return "cuda" if device != "cpu" and available else "cpu"
 
 
 # Names that leave the machine -------------------------------------------------------------------
@@ -111,13 +83,20 @@ def class_plans(
 
 
 def start_run(
-    out: Path, config: RunConfig, source: Path, ledger: Ledger, *, delete_source: bool = False
+    out: Path,
+    config: RunConfig,
+    source: Path,
+    ledger: Ledger,
+    *,
+    run_id: str | None = None,
+    delete_source: bool = False,
 ) -> Header:
     """Check everything, reserve the budget and make the run's folder; no image is read.
 
     Args:
         out: the run's folder; must not hold a run or other files.
         source: folder or zip of private images.
+        run_id: a fresh one when None.
         delete_source: ``source`` is an upload, to be deleted once it has been read.
 
     Raises:
@@ -131,7 +110,7 @@ def start_run(
     class_plans(config, dataset.class_names, public_names)
     _check_sizes(config, len(dataset.class_names))
     header = Header(
-        run_id=secrets.token_hex(16),
+        run_id=run_id or new_run_id(),
         config=config,
         class_names=tuple(dataset.class_names),
         rule=dataset.rule,
@@ -223,6 +202,14 @@ def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progre
     )
     for done, total in steps:
         yield Progress(config.iterations, Phase.EXPORT, done, total)
+
+
+def sample_sheet(population: Population, classes: int) -> np.ndarray:
+    """uint8 ``(H, W, 3)`` contact sheet, one row per class, or ten rows without classes."""
+    per_row = 12
+    per_class = per_row if classes > 1 else 10 * per_row
+    shown = sample_indices(population.class_ids, per_class)[:MAX_CLASSES_ON_SHEET]
+    return contact_sheet(population.images[np.concatenate(shown)], per_row)
 
 
 def _record(folder: RunFolder, header: Header, ledger: Ledger, t: int) -> GenerationRecord:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
 from pe_engine.config import RunConfig
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def new_run_id() -> str:
+    """128 random bits: whoever knows the id of a run may see it."""
+    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)

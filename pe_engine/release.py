@@ -124,27 +124,17 @@ class PrivateVoters:
         features = np.empty((len(dataset), self._embedder.dimension), np.float32)
         class_ids = np.empty(len(dataset), np.int64)
         digests: list[bytes] = []
-        filled = skipped = 0
         for batch in dataset.batches(self._config.image_size, READ_BATCH):
-            rows = slice(filled, filled + len(batch.images))
+            rows = slice(len(digests), len(digests) + len(batch.images))
             features[rows] = self._embedder.embed(batch.images)
             class_ids[rows] = batch.class_ids
             digests += batch.digests
-            filled += len(batch.images)
-            skipped += len(batch.skipped)
-            yield Progress(generation, Phase.PRIVATE, filled + skipped, len(dataset))
-        features, class_ids = features[:filled], class_ids[:filled]
+            yield Progress(generation, Phase.PRIVATE, batch.done, len(dataset))
+        found = len(digests)
         self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests))
-        yield from self._notices(generation, class_ids, skipped)
-        return features, class_ids
-
-    def _notices(self, generation: int, class_ids: np.ndarray, skipped: int) -> Iterator[Notice]:
+        skipped = len(dataset.skipped) + len(dataset) - found
         if skipped:
-            yield Notice(generation, f"{skipped:,} files could not be read as images; left out.")
-        present = np.bincount(class_ids, minlength=len(self._class_names)) > 0
-        for c in np.flatnonzero(~present):
-            yield Notice(
-                generation,
-                f"Class {self._class_names[c]!r} has no readable image, so noise alone will choose "
-                "its samples. Add images or leave the class out.",
-            )
+            yield Notice(generation, f"{skipped:,} files could not be used as images; left out.")
+        if notice := dataset.empty_class_notice(class_ids[:found]):
+            yield Notice(generation, notice)
+        return features[:found], class_ids[:found]

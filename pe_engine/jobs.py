@@ -1,0 +1,140 @@
+"""The process-level queue of runs: one at a time, in the order they were asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+
+from pe_engine.build import discard_source, start_run
+from pe_engine.config import RunConfig
+from pe_engine.errors import RunError
+from pe_engine.header import RUN_ID, new_run_id
+from pe_engine.privacy.ledger import Ledger
+from pe_engine.runner import Run, Status
+from pe_engine.storage import RunFolder, owner_folder
+
+
+class JobManager:
+    """Runs of the page, each in ``home/runs/<run id>``; safe from any thread."""
+
+    def __init__(self, home: Path) -> None:
+        self._runs_folder = owner_folder(home / "runs")
+        self._ledger = Ledger(home)
+        self._runs: dict[str, Run] = {}
+        self._waiting: deque[Run] = deque()
+        self._current: Run | None = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._worker = threading.Thread(target=self._work, name="runs", daemon=True)
+        self._worker.start()
+
+    def submit(self, config: RunConfig, source: Path, *, delete_source: bool = False) -> Run:
+        """Check a new run, reserve its budget and queue it.
+
+        Args:
+            source: folder or zip of private images.
+            delete_source: it is an upload, to be deleted once it has been read.
+
+        Raises:
+            PEError: with a sentence for the user; nothing was made, nothing lost.
+        """
+        run_id = new_run_id()
+        folder = self._runs_folder / run_id
+        start_run(folder, config, source, self._ledger, run_id=run_id, delete_source=delete_source)
+        return self._enqueue(Run(folder, self._ledger))
+
+    def get(self, run_id: str) -> Run | None:
+        """The run with this id, also one that an earlier server process began."""
+        if not RUN_ID.fullmatch(run_id):
+            return None
+        with self._changed:
+            if run_id not in self._runs:
+                folder = self._runs_folder / run_id
+                if not RunFolder(folder).exists():
+                    return None
+                self._runs[run_id] = Run(folder, self._ledger)
+            return self._runs[run_id]
+
+    def resume(self, run_id: str) -> Run:
+        """Queue a stopped or failed run again.
+
+        Raises:
+            RunError: no such run, or it is not one to resume.
+            BudgetError: the data set's cap leaves no room for the rest of it.
+        """
+        run = self._known(run_id)
+        if run.snapshot.status not in (Status.STOPPED, Status.FAILED):
+            raise RunError(f"This run is {run.snapshot.status.value}; there is nothing to resume.")
+        return self._enqueue(run)
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run within one batch, or take it out of the queue at once.
+
+        Raises:
+            RunError: no such run.
+        """
+        run = self._known(run_id)
+        run.stop()
+        with self._changed:
+            waiting = run in self._waiting
+            if waiting:
+                self._waiting.remove(run)
+        if waiting:
+            run.work()
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, with all its files. What it spent stays spent.
+
+        Raises:
+            RunError: no such run, or it has not ended.
+        """
+        run = self._known(run_id)
+        if not run.snapshot.status.ended:
+            raise RunError("This run is still going. Stop it first, then delete it.")
+        with self._changed:
+            del self._runs[run_id]
+        folder = RunFolder(run.folder)
+        discard_source(folder)
+        folder.delete()
+
+    def close(self) -> None:
+        """Stop the current run, which stays resumable, and the worker thread."""
+        with self._changed:
+            self._closing = True
+            waiting, self._waiting = list(self._waiting), deque()
+            for run in [self._current, *waiting]:
+                if run is not None:
+                    run.stop()
+            self._changed.notify_all()
+        self._worker.join()
+        for run in waiting:
+            run.work()
+
+    def _known(self, run_id: str) -> Run:
+        run = self.get(run_id)
+        if run is None:
+            raise RunError("There is no such run. It may have been deleted.")
+        return run
+
+    def _enqueue(self, run: Run) -> Run:
+        with self._changed:
+            run.queue(len(self._waiting) + (self._current is not None))
+            self._runs[run.run_id] = run
+            self._waiting.append(run)
+            self._changed.notify_all()
+        return run
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._current = None
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if self._closing:
+                    return
+                self._current = self._waiting.popleft()
+                for position, run in enumerate(self._waiting, start=1):
+                    if run.snapshot.status is Status.QUEUED:
+                        run.queue(position)
+            self._current.work()

@@ -1,0 +1,120 @@
+"""What the command line prints: the progress bar and its tables."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TextIO
+
+from pe_engine.components import generator_options, load_class
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.generators import GENERATORS
+from pe_engine.privacy.accounting import composed_epsilon
+from pe_engine.privacy.ledger import Ledger
+from pe_engine.runner import Snapshot
+
+BAR_WIDTH = 24
+
+
+class ProgressBar:
+    """One line that is rewritten on a terminal; elsewhere one line per finished generation."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._rewrites = stream.isatty()
+        self._lines_shown = 0  # generations and notices told so far
+        self._notices_shown = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Tell what is new."""
+        for notice in snapshot.notices[self._notices_shown :]:
+            self._line(f"Note: {notice}")
+        self._notices_shown = len(snapshot.notices)
+        if self._rewrites:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write("\r" + progress_line(snapshot)[:width].ljust(width))
+            self._stream.flush()
+            return
+        for view in snapshot.generations[self._lines_shown :]:
+            spent = f", ε spent {view.epsilon_spent:.4g}" if view.has_votes else ""
+            self._line(
+                f"Generation {view.generation} of {snapshot.config.iterations}: "
+                f"{view.num_samples:,} images{spent}"
+            )
+        self._lines_shown = len(snapshot.generations)
+
+    def close(self, snapshot: Snapshot) -> None:
+        """Show the last state and leave the line."""
+        self.show(snapshot)
+        if self._rewrites:
+            self._stream.write("\n")
+
+    def _line(self, text: str) -> None:
+        start = "\r" if self._rewrites else ""
+        self._stream.write(f"{start}{text}\n")
+        self._stream.flush()
+
+
+def progress_line(snapshot: Snapshot) -> str:
+    """``[#####     ] generation 2 of 5, looking ahead 40 %, 12 s left``."""
+    total = snapshot.config.iterations
+    done = min(len(snapshot.generations) + snapshot.phase_fraction, total + 1) / (total + 1)
+    filled = round(BAR_WIDTH * done)
+    what = snapshot.phase.value if snapshot.phase else snapshot.status.value
+    left = "" if snapshot.seconds_left is None else f", {time_words(snapshot.seconds_left)} left"
+    return (
+        f"[{'#' * filled:{BAR_WIDTH}}] generation {snapshot.generation} of {total}, "
+        f"{what} {snapshot.phase_fraction:.0%}{left}"
+    )
+
+
+def time_words(seconds: float) -> str:
+    """A duration for people: ``8 s``, ``2 min 5 s``, ``3 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def budget_table(ledger: Ledger, delta: float) -> str:
+    """What each data set has spent: ε at this δ, under both adjacencies."""
+    rows = [
+        ("data set", "runs", "generations", "reserved", "ε add/remove", "ε replace", "cap on ε")
+    ]
+    for entry in ledger.datasets():
+        spent = ledger.spent(entry.name)
+        rows.append(
+            (
+                entry.name,
+                str(entry.runs),
+                str(entry.generations),
+                str(entry.reserved),
+                f"{composed_epsilon(spent, delta, 'add-remove'):.4g}",
+                f"{composed_epsilon(spent, delta, 'replace'):.4g}",
+                f"{entry.cap.epsilon:.4g}" if entry.cap else "none",
+            )
+        )
+    if len(rows) == 1:
+        return "Nothing has been spent yet."
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([*lines, f"(all ε at δ = {delta:g})"])
+
+
+def describe_generators(names: list[str]) -> str:
+    """Each generator with its options."""
+    lines = []
+    for name in names:
+        lines.append(f"{name}: {load_class(GENERATORS, name).summary}")
+        lines += [
+            f"    --option {option}={default}  {text}"
+            for option, default, text in generator_options(name)
+        ]
+    return "\n".join(lines)
+
+
+def describe_embedders() -> str:
+    return "\n".join(f"{n}: {load_class(EMBEDDERS, n).summary}" for n in EMBEDDERS)
