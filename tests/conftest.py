@@ -1,0 +1,55 @@
+"""Shared pieces of the tests: small private data sets and settings, and a home of their own."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pe_engine.config import RunConfig
+from pe_engine.privacy.ledger import Ledger
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "assets" / "examples" / "handwriting.zip"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A PE_HOME of this test's own."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("PE_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def ledger(home):
+    return Ledger(home)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """A zip with 20 handwritten digits of each of '0', '1' and '2', named by the seed's rule."""
+    path = tmp_path_factory.mktemp("data") / "digits.zip"
+    with zipfile.ZipFile(EXAMPLE) as example, zipfile.ZipFile(path, "w") as small:
+        for digit in "012":
+            names = sorted(n for n in example.namelist() if n.startswith(f"{digit}_"))[:20]
+            for name in names:
+                small.writestr(name, example.read(name))
+    return path
+
+
+@pytest.fixture
+def config():
+    """Quick settings for ``digits``."""
+    return RunConfig(
+        dataset_name="digits", iterations=3, num_samples=(30,), lookahead=2, epsilon=5.0
+    )
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG file of these pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,72 @@
+"""RunConfig: checked once, at the edge, and a JSON round trip."""
+
+import json
+
+import pytest
+
+from pe_engine.config import RunConfig
+from pe_engine.errors import ConfigError
+
+
+def test_json_round_trip():
+    config = RunConfig(
+        dataset_name="scans",
+        num_samples=[10, 20, 30],
+        iterations=2,
+        degrees=(1.0, 0.5),
+        prompts=["a", "b"],
+        class_prompts={"x": ["one"]},
+        generator_options={"ink": "dark"},
+        threshold=3.5,
+    )
+    assert RunConfig.from_json(config.to_json()) == config
+
+
+def test_default_schedules():
+    config = RunConfig(dataset_name="d")
+    assert config.sample_schedule == (1000,) * 6
+    rounded = tuple(round(d, 2) for d in config.degree_schedule)
+    assert rounded == (1.0, 0.71, 0.5, 0.35, 0.25)
+    assert RunConfig(dataset_name="d", iterations=1).degree_schedule == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"epsilon": 0}, "ε.* 0, but must lie from 0.01 to 100"),
+        ({"epsilon": float("nan")}, "nan"),
+        ({"epsilon": float("inf")}, "inf"),
+        ({"epsilon": -1.0}, "-1.0"),
+        ({"epsilon": "1"}, "'1'"),
+        ({"delta": 0.5}, "δ.*0.5, but must lie from 1e-12 to 0.1"),
+        ({"delta": 0.0}, "0.0"),
+        ({"iterations": 0}, "whole number from 1 to 200"),
+        ({"iterations": 2.0}, "2.0"),
+        ({"iterations": True}, "True"),
+        ({"num_samples": (10, 20)}, "2 entries, but needs 6"),
+        ({"num_samples": (0,)}, "0"),
+        ({"degrees": (0.5,)}, "1 entries, but needs 5"),
+        ({"degrees": (2, 0, 0, 0, 0)}, "2, but must lie from 0 to 1"),
+        ({"lookahead": -1}, "-1"),
+        ({"neighbours": 0}, "0"),
+        ({"image_size": 4}, "4"),
+        ({"seed": -1}, "-1"),
+        ({"threshold": -0.1}, "-0.1"),
+        ({"epsilon_cap": 0}, "cap"),
+        ({"metric": "l1"}, "'l1' is not known. Choose one of l2, ip, cosine"),
+        ({"generator": "dalle"}, "text_render"),
+        ({"adjacency": "both"}, "add-remove"),
+        ({"dataset_name": " "}, "name"),
+    ],
+)
+def test_bad_settings_say_value_and_bound(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        RunConfig(**{"dataset_name": "d", **setting})
+
+
+def test_bad_json_is_refused():
+    with pytest.raises(ConfigError, match="not valid JSON"):
+        RunConfig.from_json("{")
+    text = json.dumps({"dataset_name": "d", "sigma": 1})
+    with pytest.raises(ConfigError, match="Unknown setting 'sigma'"):
+        RunConfig.from_json(text)

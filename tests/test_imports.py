@@ -1,0 +1,106 @@
+"""The layout's rules: imports point down, and heavy libraries load only where they are used."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
+
+# A module may import what stands in a row above its own.
+LAYERS = [
+    "errors generators embedders __version__",
+    "config population images",
+    "events",
+    "generators/* embedders/* class_rules decoding sources zips privacy/accounting",
+    "voting privacy/mechanism privacy/ledger data storage selection components header plots",
+    "release report manifest timing",
+    "evolution export",
+    "build",
+    "runner",
+    "jobs reporting",
+    "cli ui/*",
+    "__main__",
+]
+ONLY_IN = {
+    "gradio": ("ui/",),
+    "torch": ("generators/", "embedders/", "voting", "components"),
+    "diffusers": ("generators/",),
+    "transformers": ("generators/", "embedders/"),
+    "faiss": ("voting",),
+    "opendp": ("privacy/",),
+    "dp_accounting": ("privacy/",),
+    "sqlite3": ("privacy/ledger",),
+    "matplotlib": ("plots",),
+}
+
+
+def name_of(path):
+    return path.relative_to(ROOT / "pe_engine").with_suffix("").as_posix().removesuffix("/__init__")
+
+
+def imports_of(path):
+    """(module imported, whether at the top of the file)"""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        top = node in tree.body
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module, top
+            yield from ((f"{node.module}.{alias.name}", top) for alias in node.names)
+
+
+def layer_of(name):
+    for i, row in enumerate(LAYERS):
+        for entry in row.split():
+            if name == entry or (entry.endswith("/*") and name.startswith(entry[:-1])):
+                return i
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path):
+    name = name_of(path)
+    if name in (".", "__init__", "privacy", "ui"):
+        return
+    own = layer_of(name)
+    assert own is not None, f"{name} has no layer; give it one in LAYERS"
+    for module, _ in imports_of(path):
+        if module.startswith("pe_engine."):
+            other = module.removeprefix("pe_engine.").replace(".", "/")
+            while other and layer_of(other) is None:
+                other = other.rpartition("/")[0]
+            neighbours = "/" in name and other.rpartition("/")[0] == name.rpartition("/")[0]
+            if other and not neighbours:
+                assert layer_of(other) <= own, f"{name} imports {other} from above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_heavy_libraries_stay_where_they_belong(path):
+    name = name_of(path)
+    for module, top in imports_of(path):
+        library = module.partition(".")[0]
+        if library in ONLY_IN:
+            assert name.startswith(ONLY_IN[library]), f"{name} imports {library}"
+            if library not in ("gradio", "sqlite3"):
+                assert not top, f"{name} imports {library} at its top"
+
+
+def test_help_answers_in_under_a_second():
+    command = [sys.executable, "-m", "pe_engine", "run", "--help"]
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        seconds.append(time.monotonic() - started)
+    code = "import sys, pe_engine.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {"torch", "faiss", "matplotlib", "opendp", "gradio", "PIL"} & set(loaded)
+    print(f"--help: {sorted(seconds)[1]:.2f} s")

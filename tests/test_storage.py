@@ -1,0 +1,91 @@
+"""Run folders: complete or not at all, and for the owner only."""
+
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from pe_engine.errors import RunError
+from pe_engine.population import Population
+from pe_engine.storage import RunFolder, atomic_write, home_folder
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create({"run_id": "r"}, {"path": "/data", "upload": False})
+    return run
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    with atomic_write(path) as file:
+        file.write(b"old")
+    with pytest.raises(KeyError), atomic_write(path) as file:
+        file.write(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file modes")
+def test_only_the_owner_may_enter(folder):
+    folder.write_features(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
+    for path in [folder.path, *folder.path.rglob("*")]:
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_population_round_trip(folder):
+    grey = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4, 1)
+    population = Population(
+        np.broadcast_to(grey, (2, 4, 4, 3)),
+        np.array([0, 1]),
+        np.array([-1, 5]),
+        {"font": np.array([3, 4]), "text": np.array(["a", "ß"])},
+    )
+    assert folder.last_generation() == -1
+    folder.write_population(0, population)
+    folder.write_population(1, population.take(np.array([1, 0])))
+    assert folder.last_generation() == 1
+    read = folder.read_population(0)
+    np.testing.assert_array_equal(read.images, population.images)
+    assert read.parents.tolist() == [-1, 5]
+    assert read.class_ids.tolist() == [0, 1]
+    assert read.state["text"].tolist() == ["a", "ß"]
+    assert folder.read_population(1).state["font"].tolist() == [4, 3]
+
+
+def test_half_written_generations_do_not_count(folder):
+    (folder.path / "generations" / ".0000.npz.part").write_bytes(b"half")
+    assert folder.last_generation() == -1
+
+
+def test_deleting_what_is_private_keeps_the_rest(folder):
+    folder.write_features(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
+    assert folder.read_source()["path"] == "/data"
+    folder.delete_private()
+    assert folder.read_features() is None
+    assert folder.read_source() is None
+    assert folder.exists()
+
+
+def test_a_folder_in_use_is_not_taken(tmp_path, folder):
+    with pytest.raises(RunError, match="already holds a run"):
+        folder.check_free()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("x")
+    with pytest.raises(RunError, match="not an empty folder"):
+        RunFolder(tmp_path / "other").check_free()
+    RunFolder(tmp_path / "new").check_free()
+    with pytest.raises(RunError, match="holds no run"):
+        RunFolder(tmp_path / "other").read_header()
+
+
+def test_home_follows_the_environment(home):
+    assert home_folder() == home
+    assert home.is_dir()
