@@ -30,7 +30,7 @@ _CHUNK = 16  # images decoded in one go by a thread; a stopped run waits for tha
 _MAX_BATCH_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Some of the private images, decoded.
 
@@ -49,7 +49,7 @@ class Batch:
     skipped: tuple[Skipped, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrivateDataset:
     """M private image files, found but not yet decoded.
 
@@ -181,13 +181,13 @@ class PrivateDataset:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Decoded:
     pixels: np.ndarray
     digest: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pending:
     """A batch that is being decoded."""
 

@@ -3,60 +3,75 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-_ORIENTATION = 0x0112  # the EXIF tag
-_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+_ORIENTATION = 0x0112  # the EXIF tag, and what undoes each of its values
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa")
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-_GAP_GREY = 255
 
 
 def to_uint8_rgb(image: Image.Image, size: int) -> np.ndarray:
-    """The image as uint8 ``(size, size, 3)``, RGB.
+    """The image as uint8 ``(size, size, 3)``, RGB, not writable.
 
-    The EXIF orientation is applied, transparent parts become white, the largest square around the
-    centre is cut out and resized with an antialiasing filter. That square resized is the same as
-    the image resized by its short side and then cropped, but an image of 1 x 65,535 pixels never
-    grows to size x (65,535 size). Pixels of an image that already has the size are not resampled.
+    The EXIF orientation is applied, transparent parts become white, the short side is resized to
+    ``size`` with an antialiasing filter and the centre is kept. Only the centre is ever computed,
+    so an image of 1 x 65,535 pixels does not grow to size x (65,535 size). Pixels of an image
+    whose short side has the size are not resampled.
 
     Grey values of more than 8 bits are scaled, never cut off at 255: whole numbers as 0..65,535
-    and floating point as 0..1, or as 0..255 where any value exceeds 1. NaN is black.
+    and floating point as 0..1, or as 0..255 where any value exceeds 1. NaN and infinity are black.
 
     Raises:
         OSError, ValueError and the like: what Pillow raises for a damaged image.
     """
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    image = _rgb(image)
+    image.load()  # some formats know their mode, transparency and orientation only now
+    if (turn := _UPRIGHT.get(_orientation(image))) is not None:
+        image = image.transpose(turn)
+    if image.mode in _DEEP_MODES:
+        image = _eight_bits(image)
+    see_through = image.mode in _ALPHA_MODES or "transparency" in image.info
+    mode = "RGBA" if see_through else "RGB"
+    image = _square(image if image.mode == mode else image.convert(mode), size)
+    if see_through:
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image).convert("RGB")
+    return np.asarray(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error):
+        return 1  # a camera's broken notes are no reason to lose its image
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
     if side != size:
-        image = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-    elif width != height:
-        image = image.crop(box)
-    return np.asarray(image)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    image.load()  # some formats know their mode and transparency only now
-    if image.mode in _DEEP_MODES:
-        image = _eight_bits(image)
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    return image if width == height else image.crop(box)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits, or floating point, as mode L; its transparent value as white."""
     values = np.asarray(image)
     if image.mode == "F":
-        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         grey = np.clip(values * 255.0 if values.max() <= 1.0 else values, 0, 255).round()
     else:
         grey = (np.clip(values.astype(np.int64), 0, 65_535) + 128) // 257
@@ -67,7 +82,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def contact_sheet(
-    images: np.ndarray, columns: int, scale: int = 1, gap: int = 1, background: int = _GAP_GREY
+    images: np.ndarray, columns: int, scale: int = 1, gap: int = 1, background: int = 255
 ) -> np.ndarray:
     """All images side by side, row by row.
 

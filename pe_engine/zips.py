@@ -25,6 +25,11 @@ from pe_engine.sources import (
     too_many,
 )
 
+_MAX_DEPTH = 100  # folders above a file; a name of 64 kB could hold 32,000
+_UNSAFE = (
+    "has an unsafe path (absolute, too deep, or with '..', a drive letter or a backslash); "
+    "zip the folder again"
+)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python cannot bound the others' output
 _ENTRY_BYTES = 512  # of a zip's list of members, on average; an ordinary entry has about 100
 _ZIP_DAMAGE = (
@@ -60,7 +65,7 @@ class ZipSource:
     def _list(self, info: zipfile.ZipInfo) -> None:
         raw = info.orig_filename  # ``filename`` is what zipfile made of it
         if _is_unsafe(raw):
-            self.skipped.append(Skipped(raw, "has a path that could lead outside of the zip"))
+            self.skipped.append(Skipped(raw, _UNSAFE))
             return
         parts = [part for part in raw.split("/") if part not in ("", ".")]
         if not parts or is_junk(parts):
@@ -157,4 +162,5 @@ def _is_unsafe(name: str) -> bool:
         or "\0" in name
         or re.match("[A-Za-z]:", name) is not None
         or ".." in name.split("/")
+        or name.count("/") > _MAX_DEPTH
     )
