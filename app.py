@@ -1,0 +1,75 @@
+"""Private Evolution Studio: start the page with ``python app.py`` and open the printed address."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+
+DEFAULT_PORT = 7860
+PORTS_TRIED = 50
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the page until Ctrl-C; the exit code."""
+    arguments = _parser().parse_args(argv)
+    port = arguments.port or _free_port(arguments.host)
+    if port is None:
+        print(f"No port from {DEFAULT_PORT} on is free. Choose one with --port.", file=sys.stderr)
+        return 2
+    # Both are read when gradio is imported: no usage statistics, no look for a newer version.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    import uvicorn
+
+    from pe_engine.errors import PEError
+    from pe_engine.storage import home_folder
+    from pe_engine.ui.server import build_app
+
+    try:
+        app = build_app(home_folder(), arguments.host)
+    except PEError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    shown = "127.0.0.1" if arguments.host in ("0.0.0.0", "::") else arguments.host
+    print(f"Private Evolution Studio: http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
+    # Addresses hold run ids, so there is no access log. Open streams are cut after a second.
+    uvicorn.run(
+        app,
+        host=arguments.host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind to (default: this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, help=f"port (default: the first free one from {DEFAULT_PORT} on)"
+    )
+    return parser
+
+
+def _free_port(host: str) -> int | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED):
+        with socket.socket(family) as probe:
+            if os.name != "nt":  # a port just freed counts as free; on Windows this would share it
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""What the page's fields and buttons do; each answers with a sentence, never with a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import HTTPException
+
+from pe_engine.build import EXAMPLE
+from pe_engine.data import PrivateDataset, open_dataset
+from pe_engine.errors import DataError, PEError
+from pe_engine.jobs import JobManager
+from pe_engine.runner import Run, Status
+from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
+from pe_engine.ui.run_routes import find_run
+from pe_engine.ui.settings import budget_sentence, read_config
+from pe_engine.ui.uploads import Uploads
+
+POLL_SECONDS = 0.2
+IDLE_POLL_SECONDS = 1.0  # a stopped run may be resumed from another tab
+HEARTBEAT_SECONDS = 4.0  # tells the page that the stream still lives
+
+
+class Handlers:
+    """The handlers of one server, over its uploads and its queue of runs."""
+
+    def __init__(self, uploads: Uploads, manager: JobManager) -> None:
+        self.uploads = uploads
+        self.manager = manager
+
+    # The data ---------------------------------------------------------------------------------
+
+    def describe_source(self, source: Mapping[str, Any] | None, rule: str) -> tuple[str, str]:
+        """The summary of the private images as HTML, and the problem with them as HTML."""
+        if not source or not source.get("kind"):
+            return "", ""
+        try:
+            return summary_html(self._dataset(source, rule)), ""
+        except PEError as error:
+            return "", problem_html(error)
+
+    def _path(self, source: Mapping[str, Any] | None) -> Path:
+        kind = (source or {}).get("kind")
+        if kind == "example":
+            return EXAMPLE
+        if kind == "upload":
+            return self.uploads.path(str(source.get("token")))
+        raise DataError("There are no private images yet. Drop some, or try the example.")
+
+    def _dataset(self, source: Mapping[str, Any] | None, rule: str) -> PrivateDataset:
+        return open_dataset(self._path(source), rule)
+
+    # The budget -------------------------------------------------------------------------------
+
+    async def budget(self, fields: Mapping[str, Any]) -> str:
+        """What the budget means, as HTML; or what is wrong with it."""
+        try:
+            sentence = await asyncio.to_thread(budget_sentence, fields)
+        except PEError as error:
+            return f'<p class="meaning wrong" role="alert">{escape(str(error))}</p>'
+        return f'<p class="meaning">{escape(sentence)}</p>'
+
+    # The run ----------------------------------------------------------------------------------
+
+    def start(
+        self,
+        source: Mapping[str, Any] | None,
+        fields: Mapping[str, Any],
+        options: Sequence[tuple[str, str]],
+    ) -> tuple[Any, Any, str]:
+        """Queue a run. Returns the view for this tab, the drop zone's value, and the problem."""
+        try:
+            path = self._path(source)
+            class_names = open_dataset(path, fields["classes"]).class_names
+            config = read_config(fields, options, class_names)
+            uploaded = source["kind"] == "upload"
+            run = self.manager.submit(config, path, delete_source=uploaded)
+        except PEError as error:
+            return gr.skip(), gr.skip(), problem_html(error)
+        used = {"kind": "", "note": "The run took these images; drop them again for another run."}
+        return view_of(run) | {"fresh": True}, used if uploaded else gr.skip(), ""
+
+    async def attach(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Views of the run, one a change, until it is done; it never affects the run."""
+        version, told = -1, 0.0
+        while True:
+            try:
+                run = await asyncio.to_thread(find_run, self.manager, run_id)
+            except HTTPException as error:
+                yield missing_view(run_id, str(error.detail))
+                return
+            snapshot = run.snapshot
+            now = time.monotonic()
+            if snapshot.version != version or now - told > HEARTBEAT_SECONDS:
+                version, told = snapshot.version, now
+                yield view_of(run) | {"beat": now}
+            if snapshot.status in (Status.DONE, Status.FAILED):
+                return
+            await asyncio.sleep(POLL_SECONDS if snapshot.status in LIVE else IDLE_POLL_SECONDS)
+
+    def stop(self, run_id: str) -> str:
+        """Ask the run to stop; returns the problem, if any."""
+        return _problem_of(lambda: self.manager.stop(run_id))
+
+    def resume(self, run_id: str) -> str:
+        """Let a stopped run go on; returns the problem, if any."""
+        return _problem_of(lambda: self.manager.resume(run_id))
+
+    def delete(self, run_id: str) -> str:
+        """Delete the run; returns the problem, if any."""
+        return _problem_of(lambda: self.manager.delete(run_id))
+
+
+def view_of(run: Run) -> dict[str, Any]:
+    """The run as the page shows it."""
+    return live_view(run.snapshot, (run.folder / "report.html").is_file())
+
+
+def leave() -> dict[str, Any]:
+    """The view of no run."""
+    return NO_RUN
+
+
+def summary_html(dataset: PrivateDataset) -> str:
+    """What was found in the private images, and a fold with what was skipped and why.
+
+    For the owner only: reasons are counted, file names are not shown.
+    """
+    parts = [f'<p class="found">{escape(dataset.describe())}</p>']
+    if dataset.skipped:
+        reasons = Counter(skipped.reason for skipped in dataset.skipped)
+        items = "".join(f"<li>{n:,} × {escape(reason)}</li>" for reason, n in reasons.most_common())
+        parts.append(
+            f"<details><summary>{len(dataset.skipped):,} files are skipped</summary>"
+            f"<ul>{items}</ul></details>"
+        )
+    return "".join(parts)
+
+
+def problem_html(error: Exception) -> str:
+    """An error's sentence as an alert."""
+    return f'<p class="problem" role="alert">{escape(str(error))}</p>'
+
+
+def _problem_of(action) -> str:
+    try:
+        action()
+    except PEError as error:
+        return problem_html(error)
+    except HTTPException as error:
+        return f'<p class="problem" role="alert">{escape(str(error.detail))}</p>'
+    return ""

@@ -1,0 +1,184 @@
+"""The page: what stands where, and which handler each event calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pe_engine.ui import fields as form_fields
+from pe_engine.ui.fields import BUDGET_FIELDS, Form
+from pe_engine.ui.handlers import Handlers, leave
+from pe_engine.ui.live import NO_RUN
+
+ASSETS = Path(__file__).parent.parent.parent / "assets"
+HEADER = """
+<header class="top">
+  <svg class="mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="9" cy="9" r="5"/>
+    <circle cx="23" cy="9" r="5"/><circle cx="9" cy="23" r="5"/>
+    <circle cx="23" cy="23" r="5" class="on"/></svg>
+  <div><h1>Private Evolution Studio</h1>
+  <p>Synthetic images that look like yours, and give away none of them.</p></div>
+  <button type="button" id="theme-switch" aria-label="Switch between light and dark">
+    <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>
+    <path d="M12 3.5a8.5 8.5 0 0 1 0 17Z"/></svg></button>
+</header>
+"""
+
+
+def build_page(handlers: Handlers) -> gr.Blocks:
+    """The one page, wired to ``handlers``."""
+    form = Form()
+    with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
+        gr.HTML(HEADER, elem_id="header")
+        with gr.Row(elem_id="studio"):
+            with gr.Column(elem_id="setup"):
+                source, summary, meaning, problem, run_button = _setup(form)
+            with gr.Column(elem_id="stage"):
+                live = _script_html("live", NO_RUN, elem_id="live")
+        _wire_setup(handlers, form, source, summary, meaning, problem)
+        _wire_run(handlers, page, form, source, live, problem, run_button)
+    return page
+
+
+def _setup(form: Form) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
+    with gr.Column(elem_classes="card"):
+        gr.HTML("<h2>Your private images</h2>")
+        source = _script_html("drop", {"kind": ""}, elem_id="source")
+        summary = gr.HTML(elem_id="summary")
+        form_fields.name_field(form)
+    with gr.Column(elem_classes="card"):
+        gr.HTML("<h2>What to make</h2>")
+        form_fields.generator_fields(form)
+    with gr.Column(elem_classes="card"):
+        gr.HTML("<h2>Privacy budget</h2>")
+        form_fields.budget_fields(form)
+        meaning = gr.HTML('<p class="meaning">&nbsp;</p>', elem_id="meaning")
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        form_fields.advanced_fields(form)
+        form_fields.option_fields(form)
+    problem = gr.HTML(elem_id="problem")
+    run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
+    return source, summary, meaning, problem, run_button
+
+
+def _script_html(name: str, value: Any, elem_id: str) -> gr.HTML:
+    return gr.HTML(
+        value,
+        html_template=(ASSETS / "js" / f"{name}.html").read_text("utf-8"),
+        js_on_load=(ASSETS / "js" / f"{name}.js").read_text("utf-8"),
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
+
+
+def _wire_setup(
+    handlers: Handlers,
+    form: Form,
+    source: gr.HTML,
+    summary: gr.HTML,
+    meaning: gr.HTML,
+    problem: gr.HTML,
+) -> None:
+    fields = form.fields
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+
+    source.source_changed(
+        handlers.describe_source,
+        [source, fields["classes"]],
+        [summary, problem],
+        trigger_mode="always_last",
+        **quiet,
+    )
+    source.source_changed(
+        lambda value: (value or {}).get("name", ""), source, fields["dataset_name"], **quiet
+    )
+    fields["classes"].input(
+        handlers.describe_source,
+        [source, fields["classes"]],
+        [summary, problem],
+        trigger_mode="always_last",
+        **quiet,
+    )
+
+    async def budget(*values: Any) -> str:
+        return await handlers.budget(dict(zip(BUDGET_FIELDS, values, strict=True)))
+
+    gr.on(
+        [gr.context.Context.root_block.load, *(fields[name].change for name in BUDGET_FIELDS)],
+        budget,
+        [fields[name] for name in BUDGET_FIELDS],
+        meaning,
+        trigger_mode="always_last",
+        concurrency_limit=4,
+        **quiet,
+    )
+    fields["generator"].change(
+        lambda chosen: [
+            gr.update(info=form_fields.summary(chosen)),
+            *(gr.update(visible=name == chosen) for name in form.groups),
+        ],
+        fields["generator"],
+        [fields["generator"], *form.groups.values()],
+        **quiet,
+    )
+
+
+def _wire_run(
+    handlers: Handlers,
+    page: gr.Blocks,
+    form: Form,
+    source: gr.HTML,
+    live: gr.HTML,
+    problem: gr.HTML,
+    run_button: gr.Button,
+) -> None:
+    stream = {
+        "concurrency_limit": None,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "trigger_mode": "multiple",
+    }
+    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+    def start(values: dict[Any, Any]) -> tuple[Any, Any, str]:
+        return handlers.start(values[source], *form.read(values))
+
+    async def attach_by_address(request: gr.Request):
+        run_id = request.query_params.get("run", "")
+        if run_id:
+            async for view in handlers.attach(run_id):
+                yield view
+        else:
+            yield NO_RUN
+
+    async def attach(event: gr.EventData):
+        async for view in handlers.attach(_run_id(event)):
+            yield view
+
+    run_button.click(
+        start,
+        {source, *form.components()},
+        [live, source, problem],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    loaded = page.load(attach_by_address, None, live, **stream)
+    attached = live.attach_run(attach, None, live, **stream)
+    live.leave_run(leave, None, live, cancels=[loaded, attached], **quick)
+    live.stop_run(_on_run(handlers.stop), None, problem, **quick)
+    live.resume_run(_on_run(handlers.resume), None, problem, **quick)
+    live.delete_run(_on_run(handlers.delete), None, problem, **quick)
+
+
+def _on_run(action: Callable[[str], str]) -> Callable[[gr.EventData], str]:
+    def act(event: gr.EventData) -> str:
+        return action(_run_id(event))
+
+    return act
+
+
+def _run_id(event: gr.EventData) -> str:
+    return str(event._data.get("run_id", ""))

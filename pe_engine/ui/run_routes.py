@@ -1,0 +1,109 @@
+"""HTTP routes by which the page shows and downloads a run.
+
+A run's id is 128 random bits and is the key to it: who has the address of a run may see it. Every
+answer is private to that browser. Only synthetic images, noisy votes and settings go out here.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import FileResponse
+from PIL import Image
+
+from pe_engine.errors import PEError
+from pe_engine.jobs import JobManager
+from pe_engine.runner import GenerationView, Run, Snapshot
+from pe_engine.ui.gallery import gallery_rows
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+NEVER = {"Cache-Control": "no-store"}
+REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def run_router(manager: JobManager) -> APIRouter:
+    """Routes below ``/runs/{run_id}``: galleries, images, histograms, the zip and the report."""
+    router = APIRouter(prefix="/runs/{run_id}", include_in_schema=False)
+
+    @router.get("/gallery/{generation}.json")
+    def gallery(run_id: str, generation: int) -> dict:
+        run = find_run(manager, run_id)
+        view = _finished(run.snapshot, generation)
+        population = run.population(generation)
+        return {
+            "generation": view.generation,
+            "rows": gallery_rows(population.class_ids, run.snapshot.class_names),
+            "side": int(population.images.shape[1]),
+        }
+
+    @router.get("/images/{generation}/{index}.png")
+    def image(run_id: str, generation: int, index: int) -> Response:
+        run = find_run(manager, run_id)
+        view = _finished(run.snapshot, generation)
+        if not 0 <= index < view.num_samples:
+            raise HTTPException(404, "This generation has no image of that number.")
+        png = io.BytesIO()
+        Image.fromarray(run.population(generation).images[index]).save(png, "PNG")
+        return Response(png.getvalue(), media_type="image/png", headers=FOREVER)
+
+    @router.get("/votes/{generation}.png")
+    def votes(run_id: str, generation: int, theme: str = "light") -> Response:
+        from pe_engine.plots import vote_histogram  # loads matplotlib
+
+        run = find_run(manager, run_id)
+        view = _finished(run.snapshot, generation)
+        if not view.has_votes:
+            raise HTTPException(404, "Nobody voted for this generation.")
+        png = vote_histogram(
+            run.noisy_votes(generation),
+            run.snapshot.noise_multiplier,
+            view.threshold,
+            dark=theme == "dark",
+        )
+        return Response(png, media_type="image/png", headers=FOREVER)
+
+    @router.get("/synthetic.zip")
+    def synthetic_zip(run_id: str) -> FileResponse:
+        run = find_run(manager, run_id)
+        if not run.snapshot.zip_ready:
+            raise HTTPException(404, "The zip is written when the run is done.")
+        return FileResponse(
+            run.zip_path, media_type="application/zip", filename="synthetic.zip", headers=NEVER
+        )
+
+    @router.get("/report.html")
+    def report(run_id: str) -> FileResponse:
+        path = find_run(manager, run_id).folder / "report.html"
+        if not path.is_file():
+            raise HTTPException(404, "The report is written when the run is done.")
+        headers = NEVER | {"Content-Security-Policy": REPORT_POLICY}
+        return FileResponse(path, media_type="text/html", headers=headers)
+
+    return router
+
+
+def find_run(manager: JobManager, run_id: str) -> Run:
+    """The run of that id, in memory or on disk.
+
+    Raises:
+        HTTPException: status 404 where there is none.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise HTTPException(404, "This is not the address of a run.")
+    try:
+        run = manager.get(run_id)
+    except PEError as error:
+        raise HTTPException(404, str(error)) from error
+    if run is None:
+        raise HTTPException(404, "There is no such run here. It may have been deleted.")
+    return run
+
+
+def _finished(snapshot: Snapshot, generation: int) -> GenerationView:
+    for view in snapshot.generations:
+        if view.generation == generation:
+            return view
+    raise HTTPException(404, f"Generation {generation} is not finished.")

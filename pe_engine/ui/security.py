@@ -1,0 +1,87 @@
+"""Who may talk to the server: the page it served itself, under a name it knows.
+
+A web page elsewhere can make a browser send requests to 127.0.0.1. Two checks stop it: a request
+that changes something must come from our own page, and a server bound to this machine answers only
+to this machine's names (a foreign name pointing here is DNS rebinding).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# The page may load from and talk to its own server only. Gradio builds its components with inline
+# scripts and new Function, which is why those two are allowed.
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+
+
+class SameOrigin:
+    """ASGI middleware: refuse foreign senders, and add the headers that keep answers private.
+
+    Args:
+        app: the application behind it.
+        local_only: answer only to ``LOCAL_HOSTS`` and refuse to be framed by another site; off
+            for a server that is reached under names we cannot know (a container, a proxy).
+    """
+
+    def __init__(self, app: ASGIApp, local_only: bool) -> None:
+        self.app = app
+        self.local_only = local_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        reason = self._refusal(scope["method"], Headers(scope=scope))
+        if reason:
+            await JSONResponse({"detail": reason}, 403)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(MutableHeaders(scope=message))
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _refusal(self, method: str, headers: Headers) -> str:
+        host = headers.get("host", "")
+        if self.local_only and _host_name(host) not in LOCAL_HOSTS:
+            return (
+                "This server answers only to this machine. Open it as http://127.0.0.1, or start "
+                "it with --host to serve others."
+            )
+        if method in SAFE_METHODS or _from_own_page(headers, host):
+            return ""
+        return "The request came from another web page and was refused. Use the page itself."
+
+    def _add_headers(self, headers: MutableHeaders) -> None:
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")  # the address holds the run id
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if headers.get("content-type", "").startswith("text/html"):
+            frames = "; frame-ancestors 'self'" if self.local_only else ""
+            headers.setdefault("Content-Security-Policy", PAGE_POLICY + frames)
+
+
+def _from_own_page(headers: Headers, host: str) -> bool:
+    # A proxy may rewrite Host, so the browser's own verdict goes first.
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def _host_name(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""

@@ -1,0 +1,151 @@
+"""What the page's fields say, as a RunConfig, and what the settings mean, as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pe_engine.build import plan_budget
+from pe_engine.components import parse_generator_options
+from pe_engine.config import RunConfig
+from pe_engine.errors import ConfigError
+
+Number = TypeVar("Number", int, float)
+
+
+def read_config(
+    fields: Mapping[str, Any], options: Sequence[tuple[str, str]], class_names: Sequence[str]
+) -> RunConfig:
+    """The run that the fields describe.
+
+    Args:
+        fields: value of each field by its ``RunConfig`` name; numbers may be text.
+        options: the chosen generator's options, as (name, text).
+        class_names: of the private data; ``class: prompt`` lines are bound by them.
+
+    Raises:
+        ConfigError: the first field that cannot be used.
+    """
+    prompts, class_prompts = read_prompts(fields["prompts"] or "", class_names)
+    return RunConfig(
+        dataset_name=(fields["dataset_name"] or "").strip(),
+        generator=fields["generator"],
+        generator_options=parse_generator_options(fields["generator"], options),
+        embedder=fields["embedder"],
+        metric=fields["metric"],
+        neighbours=number("neighbours", fields["neighbours"], int),
+        epsilon=number("ε (epsilon)", fields["epsilon"], float),
+        delta=number("δ (delta)", fields["delta"], float),
+        adjacency=fields["adjacency"],
+        epsilon_cap=optional_number("cap on ε", fields["epsilon_cap"]),
+        iterations=number("iterations", fields["iterations"], int),
+        num_samples=numbers("number of samples", fields["num_samples"], int),
+        lookahead=number("look-ahead", fields["lookahead"], int),
+        threshold=optional_number("threshold", fields["threshold"]),
+        selection=fields["selection"],
+        keep_selected=bool(fields["keep_selected"]),
+        degrees=numbers("variation degrees", fields["degrees"], float),
+        classes=fields["classes"],
+        public_class_names=bool(fields["public_class_names"]),
+        prompts=prompts,
+        class_prompts=class_prompts,
+        image_size=number("image size", fields["image_size"], int),
+        seed=number("seed", fields["seed"], int),
+        keep_features=bool(fields["keep_features"]),
+    )
+
+
+def read_prompts(
+    text: str, class_names: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """One prompt a line; a line ``class: text`` that begins with a known class is that class's.
+
+    Returns:
+        the prompts of all classes, and those of one class by its name.
+    """
+    for_all: list[str] = []
+    by_class: dict[str, tuple[str, ...]] = {}
+    known = set(class_names) - {""}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, colon, prompt = (part.strip() for part in line.partition(":"))
+        if colon and prompt and name in known:
+            by_class[name] = (*by_class.get(name, ()), prompt)
+        else:
+            for_all.append(line)
+    return tuple(for_all), by_class
+
+
+def budget_sentence(fields: Mapping[str, Any]) -> str:
+    """What ε, δ and the iterations mean: the noise on each vote and where ε ends.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+    """
+    checked = RunConfig(
+        dataset_name="any",
+        epsilon=number("ε (epsilon)", fields["epsilon"], float),
+        delta=number("δ (delta)", fields["delta"], float),
+        iterations=number("iterations", fields["iterations"], int),
+        neighbours=number("neighbours", fields["neighbours"], int),
+        adjacency=fields["adjacency"],
+        threshold=optional_number("threshold", fields["threshold"]),
+    )
+    plan = plan_budget(checked)
+    generations = "1 generation" if checked.iterations == 1 else f"{checked.iterations} generations"
+    return (
+        f"σ = {plan.noise_multiplier:.3g} votes of noise per candidate; "
+        f"ε = {decimal(plan.epsilons[-1])} after {generations}"
+    )
+
+
+def decimal(value: float) -> str:
+    """ε to four significant digits, always with a decimal point: '1.0', '0.6701', '12.5'."""
+    text = f"{value:.4g}"
+    return text if "." in text or "e" in text else f"{text}.0"
+
+
+def number(name: str, value: Any, kind: Callable[[Any], Number]) -> Number:
+    """``value`` (a number, or text) as ``kind``, which is int or float.
+
+    Raises:
+        ConfigError: empty, or no such number.
+    """
+    if value is None or not str(value).strip():
+        raise ConfigError(f"The {name} is empty. Type a number.")
+    try:
+        return _whole(str(value).strip()) if kind is int else kind(value)
+    except (ValueError, ArithmeticError) as error:
+        what = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"The {name} is {value!r}, which is not {what}. Change it.") from error
+
+
+def _whole(text: str) -> int:
+    # Not int(): 1000.0 and 1e3 are whole numbers too, and 3.5 must not become 3.
+    exact = Decimal(text)
+    if not abs(exact) < 2**63 or exact != exact.to_integral_value():
+        raise ValueError(text)
+    return int(exact)
+
+
+def optional_number(name: str, value: Any) -> float | None:
+    """A number, or None where the field is empty or says 'auto'.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if value is None or str(value).strip().lower() in ("", "auto"):
+        return None
+    return number(name, value, float)
+
+
+def numbers(name: str, value: Any, kind: Callable[[Any], Number]) -> tuple[Number, ...]:
+    """Numbers separated by commas; none where the field is empty or says 'auto'.
+
+    Raises:
+        ConfigError: a part is no number.
+    """
+    text = "" if value is None else str(value).strip()
+    if text.lower() in ("", "auto"):
+        return ()
+    return tuple(number(name, part.strip(), kind) for part in text.split(","))
