@@ -41,7 +41,7 @@ def palette(transparency=None) -> Image.Image:
         pytest.param(solid("F", float("nan")), (0,) * 3, id="float-nan"),
         pytest.param(solid("CMYK", (0, 255, 255, 0)), RED, id="cmyk"),
         pytest.param(solid("YCbCr", (76, 85, 255)), (254, 0, 0), id="ycbcr"),
-        pytest.param(solid("LAB", (255, 128, 128)), WHITE, id="lab"),
+        pytest.param(solid("LAB", (128, 128, 128)), (119,) * 3, id="lab"),
         pytest.param(palette(), RED, id="palette"),
         pytest.param(palette(transparency=1), WHITE, id="palette-transparent-colour"),
         pytest.param(palette(transparency=b"\xff\x80"), (255, 127, 127), id="palette-alpha"),
