@@ -37,8 +37,8 @@ class _Colours:
     line: str
 
 
-_LIGHT = _Colours("#374151", "#e5e7eb", "#4f46e5", "#b4bccb", "#fdf0d5", "#b45309")
-_DARK = _Colours("#d1d5db", "#2f3947", "#8b93ff", "#596579", "#3a2f1a", "#fbbf24")
+_LIGHT = _Colours("#374151", "#e5e7eb", "#4f46e5", "#b4bccb", "#f59e0b", "#b45309")
+_DARK = _Colours("#d1d5db", "#2f3947", "#8b93ff", "#596579", "#f59e0b", "#fbbf24")
 
 
 def vote_histogram(
@@ -65,7 +65,9 @@ def vote_histogram(
     log = np.abs(noisy_votes).max() > LOG_BEYOND_SIGMA * noise_multiplier and peak > LOG_ABOVE_PEAK
 
     floor = 0.6 if log else 0.0
-    band = axes.axvspan(-noise_multiplier, noise_multiplier, color=colours.band, lw=0, zorder=0)
+    band = axes.axvspan(
+        -noise_multiplier, noise_multiplier, color=colours.band, alpha=0.2, lw=0, zorder=0
+    )
     grey = axes.stairs(
         np.maximum(below_counts, floor), edges, baseline=floor, fill=True, color=colours.below
     )

@@ -1,0 +1,177 @@
+"""A finished run -> samples.npz, report.html, manifest.json, and synthetic.zip with all of them.
+
+    synthetic.zip
+      images/<class>/000000.png   one per sample; the number is its row in samples.npz
+      samples.npz                 samples uint8 (N, H, W, 3) in class blocks, labels, classes
+      report.html                 for people
+      manifest.json               for programs: privacy, settings, SHA-256 of each other file
+
+Everything in it follows from the noisy votes, the settings and the seed, byte for byte: no dates,
+no private names. Each file appears complete or not at all, the zip last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from pe_engine import report
+from pe_engine.config import RunConfig
+from pe_engine.manifest import GenerationRecord, describe
+from pe_engine.population import Population
+from pe_engine.storage import atomic_write
+
+__all__ = ["GenerationRecord", "export_run"]
+
+IMAGES_PER_PIECE = 250
+READ_BYTES = 1 << 20
+# Measured on 10,000 28 x 28 handwritten digits: level 3 takes 0.5 s and 4.70 MB; 6 takes 0.65 s for
+# the same size and 9 takes 1.5 s for 1.5 % less.
+PNG_LEVEL = 3
+# Measured on the same: 23.5 MB become 2.8 MB in 0.12 s; higher levels save a few per cent at most.
+NPZ_LEVEL = 1
+
+
+def export_run(
+    folder: Path,
+    *,
+    config: RunConfig,
+    class_names: tuple[str, ...],
+    public_names: bool,
+    population: Population,
+    records: Sequence[GenerationRecord],
+    noise_multiplier: float,
+) -> Iterator[tuple[int, int]]:
+    """Write the release of a run into ``folder``.
+
+    Args:
+        folder: exists; files of an earlier export there are replaced.
+        config: the settings of the run. Its data set name and its cap on ε do not leave.
+        class_names: one per class id; ("",) without classes.
+        public_names: class names may leave; otherwise class ids stand for them.
+        population: the last generation, N >= 1.
+        records: all finished generations from 0 on, in order. When they stop before T, the release
+            claims the whole budget of the settings.
+        noise_multiplier: σ, in votes.
+
+    Yields:
+        (pieces done, pieces in all) after each piece; once they are equal, synthetic.zip is in
+        place.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; no file is left half written.
+    """
+    manifest = describe(
+        config=config,
+        class_names=class_names,
+        public_names=public_names,
+        population=population,
+        records=records,
+        noise_multiplier=noise_multiplier,
+    )
+    population = _in_class_blocks(population)
+    shown = report.shown_records(records)
+    total = 1 + len(shown) + 1 + -(-len(population) // IMAGES_PER_PIECE) + 1
+    pieces = count(1)
+
+    with atomic_write(folder / "samples.npz") as file:
+        _write_samples(file, population, manifest["samples"]["classes"])
+    yield next(pieces), total
+    pictures = []
+    for record in shown:
+        pictures.append(report.draw(record, noise_multiplier))
+        yield next(pieces), total
+    with atomic_write(folder / "report.html") as file:
+        file.write(report.render(manifest, pictures).encode())
+    yield next(pieces), total
+    for _ in _write_zip(folder, population, manifest):
+        yield next(pieces), total
+
+
+def _in_class_blocks(population: Population) -> Population:
+    """Sorted by class id; within a class the order stays."""
+    order = np.argsort(population.class_ids, kind="stable")
+    if np.array_equal(order, np.arange(len(order))):
+        return population  # spares a copy of all images
+    return population.take(order)
+
+
+def _write_samples(file: IO[bytes], population: Population, classes: list[dict[str, Any]]) -> None:
+    """An npz like ``numpy.savez_compressed`` makes, with fixed dates and a faster level."""
+    arrays = {
+        "samples": population.images,
+        "labels": population.class_ids.astype(np.int64, copy=False),
+        "classes": np.array([entry["name"] for entry in classes], dtype=np.str_),
+    }
+    with zipfile.ZipFile(file, "w", compresslevel=NPZ_LEVEL) as archive:
+        for name, array in arrays.items():
+            member = _member(f"{name}.npy", zipfile.ZIP_DEFLATED)
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def _write_zip(folder: Path, population: Population, manifest: dict[str, Any]) -> Iterator[None]:
+    """Yields after every ``IMAGES_PER_PIECE`` images, and once when the zip is in place."""
+    folders = [f"{entry['folder']}/".lstrip("/") for entry in manifest["samples"]["classes"]]
+    n = len(population)
+    with atomic_write(folder / "synthetic.zip") as file, zipfile.ZipFile(file, "w") as archive:
+        release = _Release(archive)
+        for i in range(n):
+            name = f"images/{folders[population.class_ids[i]]}{i:06d}.png"
+            release.add(name, _png(population.images[i]), zipfile.ZIP_STORED)
+            if (i + 1) % IMAGES_PER_PIECE == 0 or i + 1 == n:
+                yield
+        release.add_file(folder / "samples.npz", zipfile.ZIP_STORED)
+        release.add_file(folder / "report.html", zipfile.ZIP_DEFLATED)
+        text = json.dumps({**manifest, "files": release.files}, indent=1, ensure_ascii=False)
+        with atomic_write(folder / "manifest.json") as manifest_file:
+            manifest_file.write(text.encode())
+        release.add_file(folder / "manifest.json", zipfile.ZIP_DEFLATED)
+    yield
+
+
+class _Release:
+    """Members of a zip, each with its SHA-256 and size kept for the manifest."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.files: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, content: bytes, compression: int) -> None:
+        self._archive.writestr(_member(name, compression), content)
+        self.files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+    def add_file(self, path: Path, compression: int) -> None:
+        """The file at ``path`` under its own name, read in pieces."""
+        member = _member(path.name, compression)
+        member.file_size = path.stat().st_size  # tells zipfile whether it needs 64-bit sizes
+        digest = hashlib.sha256()
+        with path.open("rb") as source, self._archive.open(member, "w") as target:
+            while block := source.read(READ_BYTES):
+                digest.update(block)
+                target.write(block)
+        self.files[path.name] = {"sha256": digest.hexdigest(), "size": path.stat().st_size}
+
+
+def _member(name: str, compression: int) -> zipfile.ZipInfo:
+    """Same date, system and mode everywhere, so that the same run gives the same bytes."""
+    member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    member.compress_type = compression
+    member.create_system = 3  # Unix, whose modes the next line means
+    member.external_attr = 0o100644 << 16
+    return member
+
+
+def _png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=PNG_LEVEL)
+    return file.getvalue()
