@@ -1,0 +1,189 @@
+"""The loop, on real images with the real generator: what it says, and that it can be repeated."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pe_engine.build import continue_run, reserve_budget, start_run
+from pe_engine.errors import ConfigError
+from pe_engine.events import GenerationReady, Notice, Phase, Progress, VotesReleased
+from pe_engine.evolution import shares
+from pe_engine.header import Header
+from pe_engine.storage import RunFolder
+
+
+def run(out, config, source, ledger, until=None):
+    """All events of a new run; with ``until`` it is closed after the first event that fits."""
+    start_run(out, config, source, ledger)
+    return go_on(out, ledger, until)
+
+
+def go_on(out, ledger, until=None):
+    events = continue_run(RunFolder(out), ledger)
+    seen = []
+    for event in events:
+        seen.append(event)
+        if until is not None and until(event):
+            events.close()
+            return seen
+    return seen
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def spent(ledger, name="digits"):
+    return sum(charge.generations for charge in ledger.spent(name))
+
+
+def test_a_run_says_every_generation_and_charges_each_once(tmp_path, config, digits, ledger):
+    events = run(tmp_path / "out", config, digits, ledger)
+    ready = of(GenerationReady, events)
+    assert [e.generation for e in ready] == [0, 1, 2, 3]
+    votes = of(VotesReleased, events)
+    assert [e.generation for e in votes] == [1, 2, 3]
+    assert all(e.noisy_votes.shape == (30,) and e.noisy_votes.dtype == np.int64 for e in votes)
+    assert votes[-1].epsilon_spent <= config.epsilon
+    assert spent(ledger) == 3
+    for e in ready:
+        assert np.bincount(e.population.class_ids).tolist() == [10, 10, 10]
+    assert (ready[0].population.parents == -1).all()
+    assert (tmp_path / "out" / "synthetic.zip").is_file()
+
+
+def test_children_descend_from_candidates_that_passed_the_threshold(
+    tmp_path, config, digits, ledger
+):
+    events = run(tmp_path / "out", config, digits, ledger)
+    generations = of(GenerationReady, events)
+    for before, votes, after in zip(
+        generations, of(VotesReleased, events), generations[1:], strict=False
+    ):
+        parents = after.population.parents
+        np.testing.assert_array_equal(
+            before.population.class_ids[parents], after.population.class_ids
+        )
+        for c in range(3):
+            ours = after.population.class_ids == c
+            candidates = before.population.class_ids == c
+            if (votes.noisy_votes[candidates] > votes.threshold).any():
+                assert (votes.noisy_votes[parents[ours]] > votes.threshold).all()
+
+
+@pytest.mark.parametrize(
+    "stop_at",
+    [
+        lambda e: isinstance(e, GenerationReady) and e.generation == 0,
+        lambda e: isinstance(e, Progress) and e.phase is Phase.PRIVATE,
+        lambda e: isinstance(e, Progress) and e.phase is Phase.LOOKAHEAD and e.generation == 2,
+        lambda e: isinstance(e, VotesReleased) and e.generation == 2,
+        lambda e: isinstance(e, Progress) and e.phase is Phase.VARY and e.generation == 3,
+        lambda e: isinstance(e, Progress) and e.phase is Phase.EXPORT,
+    ],
+    ids=["generation 0", "reading", "looking ahead", "votes", "varying", "export"],
+)
+def test_a_stopped_run_goes_on_with_the_same_votes(tmp_path, config, digits, ledger, stop_at):
+    out = tmp_path / "out"
+    before = run(out, config, digits, ledger, until=stop_at)
+    assert not (out / "synthetic.zip").exists()
+    header = Header.from_json(RunFolder(out).read_header())
+    reserve_budget(header, ledger)
+    after = go_on(out, ledger)
+    assert (out / "synthetic.zip").is_file()
+    assert spent(ledger) == 3
+    first = {e.generation: e.noisy_votes for e in of(VotesReleased, before)}
+    again = {e.generation: e for e in of(VotesReleased, after)}
+    for generation in first.keys() & again.keys():
+        assert again[generation].reused
+        np.testing.assert_array_equal(again[generation].noisy_votes, first[generation])
+
+
+def test_images_are_decided_by_seed_and_votes(tmp_path, config, digits, ledger, monkeypatch):
+    first = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
+    header = Header.from_json(RunFolder(tmp_path / "a").read_header())
+    votes = {t: ledger.noisy_votes(header.run_id, t) for t in (1, 2, 3)}
+    monkeypatch.setattr(
+        "pe_engine.release.PrivateVoters.committed", lambda self, generation: votes[generation]
+    )
+    again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
+    other = of(GenerationReady, run(tmp_path / "c", replace(config, seed=1), digits, ledger))
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.population.images, two.population.images)
+        np.testing.assert_array_equal(one.population.parents, two.population.parents)
+    assert (first[0].population.images != other[0].population.images).any()
+
+
+def test_schedules_of_samples_and_keep_selected(tmp_path, config, digits, ledger):
+    config = replace(config, num_samples=(60, 30, 9, 31), keep_selected=True, threshold=0.0)
+    generations = of(GenerationReady, run(tmp_path / "out", config, digits, ledger))
+    assert [len(e.population) for e in generations] == [60, 30, 9, 31]
+    before, after = generations[0].population, generations[1].population
+    for parent in np.unique(after.parents):
+        children = after.images[after.parents == parent]
+        same = (children == before.images[parent]).all(axis=(1, 2, 3))
+        assert same[0]  # the parent itself comes first, then its variations
+        assert not same[1:].all() or len(same) == 1
+
+
+def test_no_vote_over_the_threshold_is_said_and_drawn_uniformly(tmp_path, config, digits, ledger):
+    events = run(tmp_path / "out", replace(config, threshold=1e6), digits, ledger)
+    notices = [e.message for e in of(Notice, events)]
+    assert len(notices) == 9
+    assert "No candidate of class 0" in notices[0]
+    assert "drawn uniformly" in notices[0]
+    last = of(GenerationReady, events)[-1].population
+    assert (np.diff(np.sort(last.parents)) == 1).all()
+
+
+def test_evolution_moves_towards_the_private_images(tmp_path, digits, config, ledger):
+    """Private images that are all one digit pull an unlabelled mixture towards it."""
+    config = replace(
+        config,
+        classes="none",
+        prompts=("0", "1", "7"),
+        num_samples=(90,),
+        epsilon=100.0,
+        iterations=3,
+    )
+    zeros = tmp_path / "zeros.zip"
+    import zipfile
+
+    with zipfile.ZipFile(digits) as source, zipfile.ZipFile(zeros, "w") as target:
+        for name in source.namelist():
+            if name.startswith("0_"):
+                target.writestr(name, source.read(name))
+    generations = of(GenerationReady, run(tmp_path / "out", config, zeros, ledger))
+    share = [np.mean(e.population.state["text"] == "0") for e in generations]
+    assert share[0] == pytest.approx(1 / 3)
+    assert share[-1] > 0.9
+
+
+def test_class_names_need_consent_unless_they_are_single_characters(
+    tmp_path, config, digits, ledger
+):
+    import zipfile
+
+    named = tmp_path / "named.zip"
+    with zipfile.ZipFile(digits) as source, zipfile.ZipFile(named, "w") as target:
+        for i, name in enumerate(source.namelist()):
+            target.writestr(f"{'ann' if i % 2 else 'bob'}/{i}.png", source.read(name))
+    config = replace(config, num_samples=(8,), iterations=1)
+    with pytest.raises(ConfigError, match="2 class names would be given to the generator"):
+        start_run(tmp_path / "a", config, named, ledger)
+    assert not (tmp_path / "a").exists()
+    start_run(tmp_path / "b", replace(config, public_class_names=True), named, ledger)
+    start_run(tmp_path / "c", replace(config, prompts=("x",)), named, ledger)
+    with pytest.raises(ConfigError, match="class 'cat', but no such class"):
+        start_run(tmp_path / "d", replace(config, class_prompts={"cat": ["x"]}), named, ledger)
+
+
+def test_too_few_samples_for_the_classes(tmp_path, config, digits, ledger):
+    with pytest.raises(ConfigError, match="Ask for at least 6 samples"):
+        start_run(tmp_path / "a", replace(config, num_samples=(5,), neighbours=2), digits, ledger)
+
+
+def test_shares_are_equal_or_differ_by_one():
+    assert shares(10, 3) == [4, 3, 3]
+    assert shares(2, 3) == [1, 1, 0]
