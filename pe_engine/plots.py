@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import StepPatch
 
 INCHES = (7.2, 3.0)
 DOTS_PER_INCH = 200  # 1440 x 600 pixels: 720 x 300 on a screen of double density
@@ -63,21 +64,12 @@ def vote_histogram(
     all_counts = np.histogram(noisy_votes, edges)[0]
     peak = int(all_counts.max())
     log = np.abs(noisy_votes).max() > LOG_BEYOND_SIGMA * noise_multiplier and peak > LOG_ABOVE_PEAK
-
     floor = 0.6 if log else 0.0
+
     band = axes.axvspan(
         -noise_multiplier, noise_multiplier, color=colours.band, alpha=0.2, lw=0, zorder=0
     )
-    grey = axes.stairs(
-        np.maximum(below_counts, floor), edges, baseline=floor, fill=True, color=colours.below
-    )
-    coloured = axes.stairs(
-        np.maximum(all_counts, floor),
-        edges,
-        baseline=np.maximum(below_counts, floor),
-        fill=True,
-        color=colours.above,
-    )
+    grey, coloured = _stacked(axes, edges, below_counts, all_counts, floor, colours)
     axes.set_xlim(edges[0], edges[-1])
     if log:
         axes.set_yscale("log")
@@ -85,15 +77,12 @@ def vote_histogram(
     _count_ticks(axes, log)
     _draw_threshold(axes, threshold, colours)
     _label(axes, "noisy votes per candidate", "candidates" + (" (log scale)" if log else ""))
-    _legend(
-        axes,
-        colours,
-        {
-            f"{np.count_nonzero(above):,} above H": coloured,
-            f"{np.count_nonzero(~above):,} not above": grey,
-            f"noise alone, ±σ = ±{_votes(noise_multiplier)}": band,
-        },
-    )
+    entries = {
+        f"{np.count_nonzero(above):,} above H": coloured,
+        f"{np.count_nonzero(~above):,} not above": grey,
+        f"noise alone, ±σ = ±{_votes(noise_multiplier)}": band,
+    }
+    _legend(axes, colours, entries)
     return _png(figure)
 
 
@@ -140,6 +129,21 @@ def _integer_edges(votes: np.ndarray, sigma: float, threshold: float) -> np.ndar
     width = -(-(high - low + 1) // MAX_BINS)
     bins = -(-(high - low + 1) // width)
     return low - 0.5 + width * np.arange(bins + 1)
+
+
+def _stacked(
+    axes: Axes,
+    edges: np.ndarray,
+    below: np.ndarray,
+    everything: np.ndarray,
+    floor: float,
+    colours: _Colours,
+) -> tuple[StepPatch, StepPatch]:
+    """Grey bars from ``floor`` to ``below``, coloured ones from there to ``everything``."""
+    low = np.maximum(below, floor)
+    grey = axes.stairs(low, edges, baseline=floor, fill=True, color=colours.below)
+    high = np.maximum(everything, floor)
+    return grey, axes.stairs(high, edges, baseline=low, fill=True, color=colours.above)
 
 
 def _blank(colours: _Colours, height: float) -> tuple[Figure, Axes]:
