@@ -189,8 +189,8 @@ def distance_field(
     field = Image.fromarray(distance.astype(np.float32)).resize(
         (tile, tile), Image.Resampling.BILINEAR
     )
-    capital = np.diff(font.getbbox("H")[1::2])[0] * (2 * MARGIN / side)
-    return np.array(field), (2 * float(distance[ink].mean()), float(capital))
+    capital = min(2.0, float(np.diff(font.getbbox("H")[1::2])[0]) * 2 * MARGIN / side)
+    return np.array(field), (2 * float(distance[ink].mean()), capital)
 
 
 def _centred_ink(font: ImageFont.FreeTypeFont, lines: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,247 @@
+"""The text simulator: its laws, its fonts, and that a person can read what it draws."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from fontTools.ttLib import TTFont
+
+from pe_engine.errors import ConfigError, GeneratorError
+from pe_engine.generators import glyphs
+from pe_engine.generators.text_render import TextRender
+from pe_engine.population import Population
+
+
+@pytest.fixture(scope="module")
+def generator() -> TextRender:
+    return TextRender(28, "cpu")
+
+
+def draw(generator: TextRender, n: int = 64, text: str = "5", seed: int = 0) -> Population:
+    return generator.random(n, text, "", np.random.default_rng(seed))
+
+
+def mean_distance(a: Population, b: Population) -> float:
+    return float(np.abs(a.images[..., 0].astype(float) - b.images[..., 0]).mean())
+
+
+def test_random_keeps_the_contract(generator):
+    population = draw(generator, 10)
+    assert population.images.shape == (10, 28, 28, 3)
+    assert population.images.dtype == np.uint8
+    assert (population.images == population.images[..., :1]).all()
+    assert population.class_ids.tolist() == [0] * 10
+    assert population.parents.tolist() == [-1] * 10
+    assert all(len(array) == 10 for array in population.state.values())
+
+
+def test_the_same_seed_gives_the_same_pixels():
+    for degree in (0.3, 1.0):
+        first, second = (
+            g.vary(draw(g), degree, np.random.default_rng(1))
+            for g in (TextRender(28, "cpu"), TextRender(28, "cpu"))
+        )
+        assert np.array_equal(first.images, second.images)
+
+
+def test_another_seed_gives_other_pixels(generator):
+    assert not np.array_equal(draw(generator, seed=1).images, draw(generator, seed=2).images)
+
+
+def test_a_row_does_not_depend_on_its_batch(generator):
+    """Degree 0 redraws from the parameters alone, so that only the rendering is compared."""
+    whole = Population.concatenate([draw(generator, 600, "7"), draw(generator, 601, "8")])
+    rng = np.random.default_rng(0)
+    for rows in ([0], [1200], range(590, 610), range(3, 1201, 7), range(1200, -1, -1)):
+        part = whole.take(np.array(rows))
+        assert np.array_equal(generator.vary(part, 0.0, rng).images, part.images)
+
+
+def test_degree_zero_changes_nothing(generator):
+    parent = draw(generator)
+    child = generator.vary(parent, 0.0, np.random.default_rng(1))
+    assert np.array_equal(child.images, parent.images)
+    assert all(np.array_equal(child.state[name], parent.state[name]) for name in parent.state)
+
+
+def test_degree_one_forgets_the_parent(generator):
+    parent = draw(generator, 4000)
+    child = generator.vary(parent, 1.0, np.random.default_rng(1))
+    fonts = len(glyphs.font_files("all"))
+    same = (child.state["font"] == parent.state["font"]).mean()
+    assert same < 3 / fonts
+    for column in range(parent.state["params"].shape[1]):
+        pair = parent.state["params"][:, column], child.state["params"][:, column]
+        assert abs(np.corrcoef(*pair)[0, 1]) < 0.08
+        assert np.allclose(pair[0].std(), pair[1].std(), rtol=0.1)
+
+
+def test_a_larger_degree_changes_more(generator):
+    parent = draw(generator, 500)
+    rng = np.random.default_rng(1)
+    distances = [
+        mean_distance(parent, generator.vary(parent, degree, rng))
+        for degree in (0.0, 0.1, 0.5, 1.0)
+    ]
+    assert distances[0] == 0
+    assert distances[1] < 0.7 * distances[2] < 0.7 * distances[3]
+
+
+def test_a_variation_stays_within_reach_and_range(generator):
+    parent = draw(generator, 500)
+    everything = draw(generator, 20_000).state["params"]
+    low, high = everything.min(0), everything.max(0)
+    reach = 0.2 * (high - low) * 1.01
+    for _ in range(3):
+        child = generator.vary(parent, 0.2, np.random.default_rng(3))
+        assert (np.abs(child.state["params"] - parent.state["params"]) <= reach).all()
+        parent = child
+    slack = 0.01 * (high - low)
+    assert (parent.state["params"] >= low - slack).all()
+    assert (parent.state["params"] <= high + slack).all()
+    changed = generator.vary(parent, 0.2, np.random.default_rng(4)).state["font"]
+    assert 0.1 < (changed != parent.state["font"]).mean() < 0.3
+
+
+def test_variations_keep_class_ids_and_parents(generator):
+    drawn = draw(generator, 5)
+    labelled = Population(drawn.images, np.arange(5), np.arange(5) + 7, drawn.state)
+    child = generator.vary(labelled, 0.5, np.random.default_rng(0))
+    assert child.class_ids.tolist() == [0, 1, 2, 3, 4]
+    assert child.parents.tolist() == [7, 8, 9, 10, 11]
+
+
+def test_digits_drawn_in_one_half_of_the_fonts_are_read_by_the_other_half(generator):
+    drawn = Population.concatenate([draw(generator, 200, str(d), seed=d) for d in range(10)])
+    digits = np.repeat(np.arange(10), 200)
+    pixels = drawn.images[..., 0].reshape(2000, -1) / 255
+    known = drawn.state["font"] % 2 == 0
+    a, b = pixels[~known], pixels[known]
+    nearest = ((b**2).sum(1) - 2 * a @ b.T).argmin(1)
+    right = digits[known][nearest] == digits[~known]
+    assert right.mean() > 0.5
+    assert min(right[digits[~known] == d].mean() for d in range(10)) > 0.3
+
+
+def test_the_prompt_wins_over_the_class_name(generator):
+    rng = np.random.default_rng(0)
+    assert generator.random(3, "cat", " A ", rng).state["text"].tolist() == ["A"] * 3
+    assert generator.random(3, "cat", "", rng).state["text"].tolist() == ["cat"] * 3
+
+
+def test_white_space_is_one_space_and_lines_break_at_spaces(generator):
+    drawn = generator.random(2, "", "two\n\twords ", np.random.default_rng(0))
+    assert drawn.state["text"][0] == "two words"
+    assert glyphs.wrap("two words") == ["two", "words"]
+    assert glyphs.wrap("unbreakable") == ["unbreakable"]
+
+
+@pytest.mark.parametrize("nothing", ["", "  \n"])
+def test_no_text_asks_for_a_prompt(generator, nothing):
+    with pytest.raises(GeneratorError, match="--prompt"):
+        generator.random(1, "", nothing, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("character", ["😀", "漢", "\x07", "\ue000"])
+def test_a_character_that_no_font_holds_is_named(generator, character):
+    with pytest.raises(GeneratorError, match=f"U\\+{ord(character):04X}"):
+        generator.random(1, f"A{character}", "", np.random.default_rng(0))
+
+
+def test_a_long_text_is_drawn_up_to_the_bound(generator):
+    longest = "the quick brown fox jumps over a"
+    assert len(longest) == glyphs.MAX_TEXT
+    images = draw(TextRender(128, "cpu"), 20, longest).images[..., 0]
+    assert (images.max((1, 2)) > 100).all()
+    at_border = np.concatenate([images[:, [0, -1]], images[:, :, [0, -1]].swapaxes(1, 2)], 1)
+    assert (at_border > 100).mean() < 0.05
+    with pytest.raises(GeneratorError, match="at most 32"):
+        draw(generator, 1, longest + "b")
+
+
+def test_fonts_hold_the_characters_they_are_used_for():
+    """The check by pixels agrees with the fonts' own tables of characters."""
+    files = glyphs.font_files("all")
+    atlas = glyphs.GlyphAtlas(files, 48, "cpu")
+    tables = [TTFont(file).getBestCmap() for file in files]
+    for text in ("7", "é", "ß€", "–", "ʼ", "÷"):
+        expected = [i for i, t in enumerate(tables) if all(ord(c) in t for c in text)]
+        assert atlas.fonts_for(text).tolist() == expected, text
+
+
+def test_variations_use_only_fonts_that_hold_the_text(generator):
+    text = "ʼ"
+    fitting = generator._atlas.fonts_for(text)
+    assert 0 < len(fitting) < len(generator._atlas.files)
+    child = generator.vary(draw(generator, 200, text), 1.0, np.random.default_rng(0))
+    assert set(child.state["font"]) <= set(fitting)
+
+
+def test_the_state_survives_a_file_without_pickle(generator):
+    parent = Population.concatenate([draw(generator, 3, "A"), draw(generator, 3, "two words")])
+    file = io.BytesIO()
+    np.savez(file, **parent.state)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as loaded:
+        state = {name: loaded[name] for name in loaded.files}
+    read = Population(parent.images, parent.class_ids, parent.parents, state)
+    first, second = (generator.vary(p, 0.5, np.random.default_rng(0)) for p in (parent, read))
+    assert np.array_equal(first.images, second.images)
+    again = TextRender(28, "cpu").vary(read, 0.0, np.random.default_rng(0))
+    assert np.array_equal(again.images, parent.images)
+
+
+@pytest.mark.parametrize("size", [8, 13, 50, 200])
+def test_odd_image_sizes_show_the_same_drawing(size, generator):
+    other = TextRender(size, "cpu")
+    assert draw(other, 2).images.shape == (2, size, size, 3)
+    small, large = (draw(g, 100).images[..., 0].mean((1, 2)) for g in (generator, other))
+    assert np.corrcoef(small, large)[0, 1] > 0.9
+
+
+def test_dark_ink_is_light_ink_inverted(generator):
+    dark = draw(TextRender(28, "cpu", ink="dark"))
+    assert np.array_equal(255 - dark.images, draw(generator).images)
+
+
+def test_no_drawing_is_empty_or_full(generator):
+    for text in ("0", "1", "W", ".", "a"):
+        share = draw(generator, 1000, text).images[..., 0].mean((1, 2)) / 255
+        assert share.min() > 0.001, text
+        assert share.max() < 0.6, text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ink": "red"}, {"fonts": "Arial"}, {"rotation": -1.0}, {"wobble": float("nan")}, {"ikn": 1}],
+)
+def test_a_bad_option_is_refused(options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        TextRender(28, "cpu", **options)
+
+
+def test_no_rotation_and_no_wobble_are_possible():
+    still = draw(TextRender(28, "cpu", rotation=0.0, wobble=0.0))
+    assert still.images.max() == 255
+
+
+def test_there_are_sixty_fonts_and_half_are_handwriting():
+    fonts, handwriting = glyphs.font_files("all"), glyphs.font_files("handwriting")
+    assert len(fonts) >= 60
+    assert 2 * len(handwriting) >= len(fonts)
+    assert len(handwriting) + len(glyphs.font_files("print")) == len(fonts)
+    assert str(len(fonts)) in TextRender.summary
+
+
+def test_every_font_has_its_licence_listed():
+    assets = glyphs.FONT_FOLDER.parent
+    section = (assets / "LICENSES.md").read_text("utf-8").split("## fonts/")[1].split("\n## ")[0]
+    row = r"^\| (\S+\.woff2) \| [^|]+ \| Copyright [^|]+ \|.*\| OFL-1\.1 \|$"
+    listed = re.findall(row, section, re.MULTILINE)
+    assert sorted(listed) == [file.name for file in glyphs.font_files("all")]
+    assert "SIL OPEN FONT LICENSE Version 1.1" in (glyphs.FONT_FOLDER / "OFL.txt").read_text(
+        "utf-8"
+    )
