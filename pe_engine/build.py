@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+
 import numpy as np
 
-from pe_engine.components import load_class, resolve_device
+from pe_engine.components import checked_options, load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
@@ -21,6 +23,7 @@ from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.ledger import Cap, Charge, Ledger
 from pe_engine.release import PrivateVoters
+from pe_engine.report import shown_records
 from pe_engine.selection import default_threshold
 from pe_engine.storage import RunFolder
 
@@ -104,6 +107,7 @@ def start_run(
     """
     folder = RunFolder(out)
     folder.check_free()
+    checked_options(config.generator, config.generator_options)
     budget = plan_budget(config)
     dataset = open_dataset(source, config.classes)
     public_names = names_are_public(config, dataset.class_names, source)
@@ -197,7 +201,7 @@ def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progre
         class_names=header.class_names,
         public_names=header.public_names,
         population=folder.read_population(config.iterations),
-        records=[_record(folder, header, ledger, t) for t in range(config.iterations + 1)],
+        records=_records(folder, header, ledger),
         noise_multiplier=budget.noise_multiplier,
     )
     for done, total in steps:
@@ -212,17 +216,17 @@ def sample_sheet(population: Population, classes: int) -> np.ndarray:
     return contact_sheet(population.images[np.concatenate(shown)], per_row)
 
 
-def _record(folder: RunFolder, header: Header, ledger: Ledger, t: int) -> GenerationRecord:
-    sheet = sample_sheet(folder.read_population(t), len(header.class_names))
-    if t == 0:
-        return GenerationRecord(0, sheet, None, None, 0.0)
-    return GenerationRecord(
-        t,
-        sheet,
-        ledger.noisy_votes(header.run_id, t),
-        header.budget.threshold,
-        header.budget.epsilons[t - 1],
-    )
+def _records(folder: RunFolder, header: Header, ledger: Ledger) -> list[GenerationRecord]:
+    """What the report shows, with a contact sheet where it shows one."""
+    budget = header.budget
+    records = [GenerationRecord(0, None, None, None, 0.0)]
+    for t, epsilon in enumerate(budget.epsilons, start=1):
+        votes = ledger.noisy_votes(header.run_id, t)
+        records.append(GenerationRecord(t, None, votes, budget.threshold, epsilon))
+    for record in shown_records(records):
+        t, classes = record.generation, len(header.class_names)
+        records[t] = replace(record, sheet=sample_sheet(folder.read_population(t), classes))
+    return records
 
 
 def _open_source(folder: RunFolder, header: Header, given: Path | None) -> PrivateDataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -26,19 +26,29 @@ def generator_options(name: str) -> list[tuple[str, Any, str]]:
     return [(f.name, f.default, f.metadata["help"]) for f in options]
 
 
+def checked_options(name: str, given: Mapping[str, Any]) -> Any:
+    """The ``Options`` of a generator with these values.
+
+    Raises:
+        ConfigError: an unknown option, or a value out of its range.
+    """
+    known = [option for option, _, _ in generator_options(name)]
+    for option in given:
+        if option not in known:
+            raise ConfigError(f"{name} has no option {option!r}. It has: {', '.join(known)}.")
+    return load_class(GENERATORS, name).Options(**given)
+
+
 def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Options typed as text, as values of the types that the generator declares.
 
     Raises:
-        ConfigError: an unknown option, or a text that is no such value.
+        ConfigError: a text that is no such value.
     """
     defaults = {option: default for option, default, _ in generator_options(name)}
     values = {}
     for option, text in given:
-        if option not in defaults:
-            known = ", ".join(defaults)
-            raise ConfigError(f"{name} has no option {option!r}. It has: {known}.")
-        kind = type(defaults[option])
+        kind = type(defaults.get(option, text))  # an unknown one is refused by checked_options
         try:
             values[option] = _TRUTH[text.lower()] if kind is bool else kind(text)
         except (ValueError, KeyError) as error:

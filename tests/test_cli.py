@@ -1,0 +1,149 @@
+"""The command line as a person runs it, and kill -9 at any moment."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from pe_engine.cli import main
+from pe_engine.privacy.ledger import Ledger
+from tests.conftest import ROOT
+
+QUICK = ["--iterations", "3", "--num-samples", "30", "--lookahead", "2", "--epsilon", "5"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "pe_engine", *map(str, arguments)]
+
+
+def test_run_resume_and_budget(tmp_path, home, digits, capsys):
+    out = tmp_path / "out"
+    assert main(["run", str(digits), "--output", str(out), *QUICK]) == 0
+    said = capsys.readouterr()
+    assert "60 images in 3 classes" in said.out
+    assert "votes of noise per candidate" in said.out
+    assert "Generation 3 of 3: 30 images, ε spent" in said.err
+    assert "Done:" in said.out
+
+    samples = np.load(out / "samples.npz", allow_pickle=False)
+    assert samples["samples"].shape == (30, 28, 28, 3)
+    assert samples["samples"].dtype == np.uint8
+    assert samples["labels"].tolist() == [0] * 10 + [1] * 10 + [2] * 10
+    assert samples["classes"].tolist() == ["0", "1", "2"]
+    with zipfile.ZipFile(out / "synthetic.zip") as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert len(archive.namelist()) == 33
+    assert manifest["privacy"]["epsilon"] <= 5
+
+    assert main(["resume", str(out)]) == 0
+    assert "This run is done" in capsys.readouterr().out
+    assert main(["run", str(digits), "--output", str(out), *QUICK]) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert main(["run", str(digits), "--output", str(out), "--resume", *QUICK]) == 0
+    assert main(["run", str(digits), "--output", str(out), "--resume"]) == 2
+    assert "began with another" in capsys.readouterr().err
+
+    capsys.readouterr()
+    assert main(["budget"]) == 0
+    table = capsys.readouterr().out
+    assert "digits" in table
+    assert "none" in table
+
+
+def test_bad_arguments_and_refused_budget_have_their_exit_codes(tmp_path, home, digits, capsys):
+    out = str(tmp_path / "out")
+    assert main(["run", str(tmp_path / "nothing"), "--output", out]) == 2
+    assert main(["run", str(digits), "--output", out, "--epsilon", "0"]) == 2
+    assert "must lie from 0.01 to 100" in capsys.readouterr().err
+    assert main(["run", str(digits), "--output", out, "--option", "ink=pink"]) == 2
+    assert main(["run", str(digits), "--output", out, "--option", "colour=red"]) == 2
+    assert "has no option 'colour'" in capsys.readouterr().err
+    assert main(["resume", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit) as refused:
+        main(["run", str(digits)])
+    assert refused.value.code == 2
+    assert main(["run", str(digits), "--output", out, *QUICK, "--epsilon-cap", "1"]) == 3
+    assert "cap" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_calculator(capsys):
+    assert main(["sigma", "--epsilon", "1", "--iterations", "10"]) == 0
+    assert capsys.readouterr().out.strip() == "11.7972"
+    assert main(["epsilon", "--sigma", "11.7972", "--iterations", "10"]) == 0
+    assert float(capsys.readouterr().out) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_generators_lists_options(capsys):
+    assert main(["generators"]) == 0
+    listed = capsys.readouterr().out
+    assert "text_render" in listed
+    assert "--option ink=light" in listed
+    assert "pixels" in listed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_interrupt_stops_with_130_and_resumes(tmp_path, home, digits):
+    out = tmp_path / "out"
+    settings = ["--iterations", "30", "--num-samples", "3000", "--lookahead", "8"]
+    process = subprocess.Popen(
+        command("run", digits, "--output", out, *settings),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / "generations" / "0001.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Go on with: python -m pe_engine resume" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
+def test_kill_9_at_any_moment_then_resume(tmp_path, home, digits):
+    """Same noisy votes, every generation charged once, whenever the process dies."""
+    chance = random.Random(0)
+    ledger = Ledger(home)
+    whole = None
+    for attempt in range(3):
+        out, name = tmp_path / f"out{attempt}", f"killed {attempt}"
+        run = command("run", digits, "--output", out, "--dataset-name", name, "--resume", *QUICK)
+        seen = {}
+        for _ in range(4 if whole else 0):
+            process = subprocess.Popen(
+                run, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(whole * chance.uniform(0.2, 1.0))
+            process.kill()
+            process.wait()
+            for t, votes in committed(ledger, out).items():
+                np.testing.assert_array_equal(seen.setdefault(t, votes), votes)
+        started = time.monotonic()
+        subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
+        whole = whole or time.monotonic() - started
+        final = committed(ledger, out)
+        assert sorted(final) == [1, 2, 3]
+        for t, votes in seen.items():
+            np.testing.assert_array_equal(final[t], votes)
+        # all attempts are on the same images, which the ledger knows by their fingerprint
+        assert sum(c.generations for c in ledger.spent(name)) == 3 * (attempt + 1)
+        assert (out / "synthetic.zip").is_file()
+
+
+def committed(ledger, out):
+    """generation -> noisy votes of the run in ``out``"""
+    if not (out / "run.json").exists():
+        return {}
+    run_id = json.loads((out / "run.json").read_text())["run_id"]
+    votes = {t: ledger.noisy_votes(run_id, t) for t in (1, 2, 3)}
+    return {t: v for t, v in votes.items() if v is not None}

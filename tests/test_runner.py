@@ -1,0 +1,204 @@
+"""Run and JobManager: threads, snapshots, stop, resume, queue, restart."""
+
+import time
+from dataclasses import FrozenInstanceError, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pe_engine.build import start_run
+from pe_engine.errors import BudgetError, RunError
+from pe_engine.jobs import JobManager
+from pe_engine.runner import Run, Status
+
+LONG = {"num_samples": (3000,), "lookahead": 8, "iterations": 20}
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def manager(home):
+    jobs = JobManager(home)
+    yield jobs
+    jobs.close()
+
+
+def test_snapshots_tell_a_run_from_start_to_end(tmp_path, config, digits, ledger):
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    assert run.snapshot.status is Status.STOPPED
+    seen = [run.snapshot]
+    run.start()
+    while not run.snapshot.status.ended:
+        if run.snapshot.version != seen[-1].version:
+            seen.append(run.snapshot)
+    last = run.wait()
+    assert last.status is Status.DONE
+    assert last.zip_ready
+    assert last.error == ""
+    assert [v.generation for v in last.generations] == [0, 1, 2, 3]
+    assert [v.has_votes for v in last.generations] == [False, True, True, True]
+    assert last.generations[-1].epsilon_spent <= config.epsilon
+    assert all(a.version < b.version for a, b in pairwise(seen))
+    assert any(s.seconds_left for s in seen)
+    assert run.noisy_votes(1).shape == (30,)
+    assert len(run.population(3)) == 30
+    with pytest.raises(FrozenInstanceError):
+        last.version = 0
+
+
+def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, ledger):
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    run.start()
+    assert run.wait().status is Status.DONE
+    assert not (tmp_path / "out" / "private").exists()
+
+
+def test_stop_is_quick_and_resume_finishes(manager, config, digits):
+    run = manager.submit(replace(config, **LONG), digits)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    started = time.monotonic()
+    manager.stop(run.run_id)
+    snapshot = run.wait(30)
+    assert time.monotonic() - started < 10
+    assert snapshot.status is Status.STOPPED
+    assert (run.folder / "private" / "features.npz").is_file()
+    made = len(snapshot.generations)
+    votes = run.noisy_votes(1)
+    manager.resume(run.run_id)
+    until(lambda: len(run.snapshot.generations) > made)
+    np.testing.assert_array_equal(run.noisy_votes(1), votes)
+    manager.stop(run.run_id)
+    assert run.wait(30).status is Status.STOPPED
+
+
+def test_runs_wait_for_their_turn(manager, config, digits):
+    first = manager.submit(replace(config, **LONG), digits)
+    second = manager.submit(config, digits)
+    third = manager.submit(config, digits)
+    until(lambda: first.snapshot.status is Status.RUNNING)
+    assert second.snapshot.status is Status.QUEUED
+    assert (second.snapshot.queue_position, third.snapshot.queue_position) == (1, 2)
+    manager.stop(second.run_id)
+    assert second.wait(5).status is Status.STOPPED
+    assert first.snapshot.status is Status.RUNNING
+    manager.stop(first.run_id)
+    assert third.wait(60).status is Status.DONE
+
+
+def test_a_new_process_finds_the_runs_of_the_old_one(home, config, digits):
+    old = JobManager(home)
+    run = old.submit(replace(config, **LONG), digits)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    old.close()
+    assert run.snapshot.status is Status.STOPPED
+    new = JobManager(home)
+    try:
+        found = new.get(run.run_id)
+        assert found.snapshot.status is Status.STOPPED
+        assert len(found.snapshot.generations) == len(run.snapshot.generations)
+        assert new.get("0" * 32) is None
+        assert new.get("../" + run.run_id) is None
+        with pytest.raises(RunError, match="no such run"):
+            new.resume("0" * 32)
+    finally:
+        new.close()
+
+
+def test_delete_removes_files_but_not_charges(manager, config, digits, ledger):
+    run = manager.submit(config, digits)
+    assert run.wait(60).status is Status.DONE
+    with pytest.raises(RunError, match="nothing to resume"):
+        manager.resume(run.run_id)
+    manager.delete(run.run_id)
+    assert not run.folder.exists()
+    assert manager.get(run.run_id) is None
+    assert sum(c.generations for c in ledger.spent("digits")) == 3
+
+
+def test_a_running_run_is_not_deleted(manager, config, digits):
+    run = manager.submit(replace(config, **LONG), digits)
+    with pytest.raises(RunError, match="Stop it first"):
+        manager.delete(run.run_id)
+    manager.stop(run.run_id)
+
+
+def test_an_upload_is_deleted_once_read(manager, config, digits, tmp_path):
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(digits.read_bytes())
+    run = manager.submit(config, upload, delete_source=True)
+    assert run.wait(60).status is Status.DONE
+    assert not upload.exists()
+    assert digits.exists()
+
+
+def test_the_cap_refuses_before_any_image_is_read(manager, config, digits, tmp_path, monkeypatch):
+    capped = replace(config, epsilon_cap=6.0)
+    assert manager.submit(capped, digits).wait(60).status is Status.DONE
+
+    def read(*_):
+        raise AssertionError("an image was read")
+
+    monkeypatch.setattr("pe_engine.data.PrivateDataset.batches", read)
+    before = sorted((manager._runs_folder).iterdir())
+    with pytest.raises(BudgetError, match=r"6"):
+        manager.submit(config, digits)
+    assert sorted((manager._runs_folder).iterdir()) == before
+
+
+def test_other_images_cannot_continue_a_run(tmp_path, config, digits, ledger):
+    import zipfile
+
+    forgetful = replace(config, keep_features=False, **LONG)
+    start_run(tmp_path / "out", forgetful, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    run.start()
+    until(lambda: len(run.snapshot.generations) >= 2)
+    run.stop()
+    assert run.wait(30).status is Status.STOPPED
+    assert not (tmp_path / "out" / "private" / "features.npz").exists()
+    assert not (tmp_path / "out" / "private" / "source.json").exists()
+
+    run.start()
+    assert "Give the same images" in run.wait(30).error
+
+    others = tmp_path / "others.zip"
+    with zipfile.ZipFile(digits) as source, zipfile.ZipFile(others, "w") as target:
+        for name in source.namelist()[1:]:
+            target.writestr(name, source.read(name))
+    run.start(others)
+    failed = run.wait(30)
+    assert failed.status is Status.FAILED
+    assert "began with" in failed.error
+
+    made = len(run.snapshot.generations)
+    run.start(digits)
+    until(lambda: len(run.snapshot.generations) > made)
+    run.stop()
+    run.wait(30)
+
+
+def test_a_broken_disk_is_said_in_one_sentence(tmp_path, config, digits, ledger, monkeypatch):
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+
+    def full(*_):
+        raise OSError(28, "No space left on device", str(Path("/secret/name")))
+
+    monkeypatch.setattr("pe_engine.storage.RunFolder.write_population", full)
+    run.start()
+    snapshot = run.wait(30)
+    assert snapshot.status is Status.FAILED
+    assert "No space left on device" in snapshot.error
+    assert "secret" not in snapshot.error
+    monkeypatch.undo()
+    run.start()
+    assert run.wait(60).status is Status.DONE
