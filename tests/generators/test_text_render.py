@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 
 import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import glyphs
@@ -124,6 +126,18 @@ def test_digits_drawn_in_one_half_of_the_fonts_are_read_by_the_other_half(genera
     right = digits[known][nearest] == digits[~known]
     assert right.mean() > 0.5
     assert min(right[digits[~known] == d].mean() for d in range(10)) > 0.3
+
+
+def test_real_handwriting_looks_most_like_the_same_digit_drawn(generator):
+    """Upright, not mirrored, light on dark and of about the right size, that is."""
+    with zipfile.ZipFile(glyphs.FONT_FOLDER.parent / "examples" / "handwriting.zip") as archive:
+        names = sorted(archive.namelist())[::10]
+        real = np.stack([np.array(Image.open(archive.open(name))) for name in names])
+    labels = np.array([int(name[0]) for name in names])
+    drawn = [draw(generator, 200, str(d), seed=d).images[..., 0] for d in range(10)]
+    a, b = (x.reshape(len(x), -1) / 255 for x in (real, np.concatenate(drawn)))
+    nearest = ((b**2).sum(1) - 2 * a @ b.T).argmin(1) // 200
+    assert (nearest == labels).mean() > 0.6
 
 
 def test_the_prompt_wins_over_the_class_name(generator):
