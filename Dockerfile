@@ -22,4 +22,4 @@ COPY --chown=user assets assets
 USER user
 VOLUME /data
 EXPOSE 7860
-CMD ["python", "app.py", "--host", "0.0.0.0", "--port", "7860", "--no-browser"]
+CMD ["python", "app.py", "--host", "0.0.0.0", "--port", "7860"]

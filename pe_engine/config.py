@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pe_engine.checks import check_length, check_one_of, check_whole, check_within
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
@@ -99,31 +99,31 @@ class RunConfig:
                 "The data set needs a name of 1 to 100 characters; its privacy budget is kept "
                 "under that name. Set a data set name."
             )
-        _one_of("generator", self.generator, tuple(GENERATORS))
-        _one_of("embedder", self.embedder, tuple(EMBEDDERS))
-        _one_of("metric", self.metric, METRICS)
-        _one_of("search", self.search, SEARCHES)
-        _one_of("adjacency", self.adjacency, ADJACENCIES)
-        _one_of("selection", self.selection, SELECTIONS)
-        _one_of("classes", self.classes, CLASS_RULES)
-        _one_of("device", self.device, DEVICES)
-        _within("ε (epsilon)", self.epsilon, *EPSILON_RANGE)
-        _within("δ (delta)", self.delta, *DELTA_RANGE)
-        _whole("iterations", self.iterations, 1, MAX_ITERATIONS)
+        check_one_of("generator", self.generator, tuple(GENERATORS))
+        check_one_of("embedder", self.embedder, tuple(EMBEDDERS))
+        check_one_of("metric", self.metric, METRICS)
+        check_one_of("search", self.search, SEARCHES)
+        check_one_of("adjacency", self.adjacency, ADJACENCIES)
+        check_one_of("selection", self.selection, SELECTIONS)
+        check_one_of("classes", self.classes, CLASS_RULES)
+        check_one_of("device", self.device, DEVICES)
+        check_within("ε (epsilon)", self.epsilon, *EPSILON_RANGE)
+        check_within("δ (delta)", self.delta, *DELTA_RANGE)
+        check_whole("iterations", self.iterations, 1, MAX_ITERATIONS)
         for n in self.num_samples:
-            _whole("number of samples", n, 1, MAX_SAMPLES)
-        _length("number of samples", self.num_samples, (1, self.iterations + 1))
-        _whole("look-ahead", self.lookahead, 0, 64)
-        _whole("neighbours", self.neighbours, 1, 100)
-        _whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+            check_whole("number of samples", n, 1, MAX_SAMPLES)
+        check_length("number of samples", self.num_samples, (1, self.iterations + 1))
+        check_whole("look-ahead", self.lookahead, 0, 64)
+        check_whole("neighbours", self.neighbours, 1, 100)
+        check_whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
+        check_whole("seed", self.seed, 0, 2**63 - 1)
         for degree in self.degrees:
-            _within("variation degree", degree, 0.0, 1.0)
-        _length("variation degrees", self.degrees, (0, self.iterations))
+            check_within("variation degree", degree, 0.0, 1.0)
+        check_length("variation degrees", self.degrees, (0, self.iterations))
         if self.threshold is not None:
-            _within("threshold", self.threshold, 0.0, 1e9)
+            check_within("threshold", self.threshold, 0.0, 1e9)
         if self.epsilon_cap is not None:
-            _within("cap on ε", self.epsilon_cap, *EPSILON_RANGE)
+            check_within("cap on ε", self.epsilon_cap, *EPSILON_RANGE)
 
     @property
     def degree_schedule(self) -> tuple[float, ...]:
@@ -162,30 +162,3 @@ class RunConfig:
                 f"Unknown setting {unknown[0]!r}. Known are {', '.join(sorted(known))}."
             )
         return cls(**values)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"The {name} {value!r} is not known. Choose one of {', '.join(allowed)}.")
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
-        raise ConfigError(
-            f"The {name} is {value!r}, but must lie from {low:g} to {high:g}. Change it."
-        )
-
-
-def _whole(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(
-            f"The {name} is {value!r}, but must be a whole number from {low} to {high}. Change it."
-        )
-
-
-def _length(name: str, values: tuple, allowed: tuple[int, int]) -> None:
-    if len(values) not in allowed:
-        raise ConfigError(
-            f"The {name} has {len(values)} entries, but needs {max(allowed)} for this number of "
-            f"iterations{' or one for all' if min(allowed) else ', or none for the default'}."
-        )
