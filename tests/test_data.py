@@ -20,6 +20,7 @@ from PIL import Image
 
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import ConfigError, DataError
+from pe_engine.images import to_uint8_rgb
 
 EXAMPLE = Path(__file__).parents[1] / "assets" / "examples" / "handwriting.zip"
 Files = Mapping[str, bytes]
@@ -114,6 +115,14 @@ def test_large_jpeg_is_shrunk_to_what_it_shows(tmp_path: Path) -> None:
     images, _, _ = read_all(open_dataset(folder(tmp_path, {"a.jpg": buffer.getvalue()})))
     expected = gradient.reshape(8, 64, 512).mean(axis=(1, 2))
     assert np.abs(images[0, :, 0, 0] - expected).max() < 6
+
+
+def test_jpeg_not_much_larger_than_asked_keeps_its_detail(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", quality=95)
+    images, _, _ = read_all(open_dataset(folder(tmp_path, {"a.jpg": buffer.getvalue()})), 16)
+    np.testing.assert_array_equal(images[0], to_uint8_rgb(Image.open(buffer), 16))
 
 
 # --- Classes ------------------------------------------------------------------------------------

@@ -78,6 +78,12 @@ def test_short_side_of_the_right_size_is_only_cropped() -> None:
     np.testing.assert_array_equal(to_uint8_rgb(Image.fromarray(noise), 16), noise[:, 7:23])
 
 
+def test_only_cropped_pixels_under_transparency_are_untouched_too() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 30, 4), dtype=np.uint8)
+    cut = to_uint8_rgb(Image.fromarray(noise[:, 7:23].copy()), 16)
+    np.testing.assert_array_equal(to_uint8_rgb(Image.fromarray(noise), 16), cut)
+
+
 def test_centre_square_is_kept_as_if_resized_first_and_cropped_then() -> None:
     wide = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 60, 3), dtype=np.uint8))
     resized = np.asarray(wide.resize((30, 10), Image.Resampling.LANCZOS))
