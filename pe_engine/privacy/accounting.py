@@ -24,7 +24,7 @@ NOISE_MULTIPLIER_RANGE = (0.05, 1e7)
 DECIMALS = 10_000  # σ is a multiple of 1 / DECIMALS
 
 # From here on a sum of discrete Gaussians is a discrete Gaussian (see _loss_of_sum).
-SMALLEST_SMOOTH = 0.1
+SMALLEST_SMOOTH = 1.3
 # Standard deviation of a sum from which on the lattice it lives on is too fine to matter.
 LATTICE_LIMIT = 1000.0
 # What is given away of δ for rounding, with a factor 2 or more to spare over the worst seen in
@@ -148,7 +148,7 @@ def _cells(delta: float, iterations: int, neighbours: int, adjacency: str) -> in
     check_whole("iterations", iterations, 1, MAX_ITERATIONS)
     check_whole("neighbours", neighbours, 1, 100)
     check_one_of("adjacency", adjacency, ADJACENCIES)
-    return iterations * neighbours
+    return iterations * neighbours * (1 if adjacency == "add-remove" else 2)
 
 
 def _curve(sigma: float, cells: int, delta: float) -> tuple[Curve, float]:
@@ -183,7 +183,7 @@ def _loss_of_sum(sigma: float, cells: int):
 
     tau = math.sqrt(cells) * sigma
     if tau > LATTICE_LIMIT:
-        return mechanism.GaussianPrivacyLoss(sigma / math.sqrt(cells))
+        return mechanism.GaussianPrivacyLoss(sigma * (1 - 1 / (8 * tau**2)) / math.sqrt(cells))
     return mechanism.DiscreteGaussianPrivacyLoss(
         tau, sensitivity=cells, truncation_bound=cells + math.ceil(11.6 * tau)
     )
