@@ -1,7 +1,8 @@
 // The running page: shows the newest view of one run (its words come from ui/live.py) and asks the
 // handlers to attach, stop, resume or delete. Runs as the js_on_load of a gr.HTML whose value is
 // the view; the address (?run=) says which run this tab wants, and views of others are ignored.
-const MANY_CLASSES = 20;
+const MANY_CLASSES = 6; // from here on in two columns
+const MOST_CLASSES = 20; // more are shown on request
 const SILENCE = 15000; // ms without a view of a live run before attaching again
 const root = element.querySelector(".live");
 const find = (selector) => root.querySelector(selector);
@@ -75,7 +76,7 @@ function showSlider() {
 async function showGeneration(generation) {
   const g = generation.generation;
   const key = `${view.run_id}/${g}/${allRows}`;
-  set(".generation h2", g === 0 ? "Generation 0, before any vote" : `Generation ${g} of ${view.iterations}`);
+  set(".generation h2", `Generation ${g} of ${view.iterations}`);
   showVotes(generation);
   if (key === drawn) return;
   drawn = key;
@@ -89,26 +90,33 @@ async function showGeneration(generation) {
 }
 
 function drawRows(run, g, { rows, side }) {
-  const shown = allRows ? rows : rows.slice(0, MANY_CLASSES);
+  const shown = allRows ? rows : rows.slice(0, MOST_CLASSES);
   const holder = find(".rows");
+  const shape = JSON.stringify(shown.map(({ name, indices }) => [name, indices.length]));
+  if (holder.dataset.shape !== shape) {
+    holder.dataset.shape = shape;
+    holder.replaceChildren(...shown.map(emptyRow));
+  }
   holder.dataset.generation = g;
   holder.classList.toggle("pixels", side <= 96);
   holder.classList.toggle("plain", rows.length === 1);
-  holder.replaceChildren(...shown.map((row) => drawRow(run, g, row)));
+  holder.classList.toggle("many", rows.length >= MANY_CLASSES);
+  const images = holder.querySelectorAll("img"); // the old picture stays until the new one is here
+  shown.flatMap(({ name, indices }) => indices.map((index) => [name, index])).forEach(([name, index], i) => {
+    images[i].alt = `Synthetic image ${index}${name ? `, class ${name}` : ""}, generation ${g}`;
+    images[i].src = `/runs/${run}/images/${g}/${index}.png`;
+  });
   find(".more-rows").hidden = shown.length === rows.length;
   set(".more-rows", `Show all ${rows.length} classes`);
 }
 
-function drawRow(run, g, { name, indices }) {
+function emptyRow({ name, indices }) {
   const row = make("section", "row");
   if (name) row.append(Object.assign(make("h3", "", name), { title: `Class ${name}` }));
   const tiles = make("div", "tiles");
-  for (const index of indices) {
-    const words = `Synthetic image ${index}${name ? `, class ${name}` : ""}, generation ${g}`;
+  for (const _ of indices) {
     const button = Object.assign(make("button", "tile"), { type: "button" });
-    const image = Object.assign(new Image(), { alt: words, loading: "lazy", decoding: "async" });
-    image.src = `/runs/${run}/images/${g}/${index}.png`;
-    button.append(image);
+    button.append(Object.assign(new Image(), { alt: "", loading: "lazy", decoding: "async" }));
     tiles.append(button);
   }
   row.append(tiles);
@@ -125,7 +133,7 @@ function showVotes(generation) {
   if (image.getAttribute("src") !== source) image.src = source;
   const facts = `σ = ${view.sigma} votes, threshold ${generation.threshold} votes`;
   image.alt = `Histogram of the noisy votes that chose generation ${g}: ${facts}`;
-  set(".votes figcaption p", `How many candidates of generation ${g - 1} got how many votes. Those past the threshold became the parents of generation ${g}.`);
+  set(".votes figcaption p", `Votes for the images of generation ${g - 1}; those past the threshold became the parents of generation ${g}.`);
 }
 
 function render() {
@@ -142,6 +150,7 @@ function render() {
     pinned = null;
     drawn = "";
     find(".rows").replaceChildren();
+    find(".rows").dataset.shape = "";
     find(".votes").hidden = true;
   }
   view = incoming;

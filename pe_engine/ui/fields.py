@@ -67,7 +67,7 @@ def budget_fields(form: Form) -> None:
             str(DEFAULTS.epsilon), label="ε (epsilon)", max_lines=1, info="smaller is more private"
         )
         form.fields["delta"] = gr.Textbox(
-            f"{DEFAULTS.delta:g}", label="δ (delta)", max_lines=1, info="below 1 / your images"
+            "1e-5", label="δ (delta)", max_lines=1, info="below 1 / your images"
         )
     with gr.Row(elem_classes="pair"):
         form.fields["iterations"] = gr.Textbox(
@@ -82,20 +82,20 @@ def budget_fields(form: Form) -> None:
 
 
 def advanced_fields(form: Form) -> None:
-    gr.HTML("<h3>Evolution</h3>")
+    gr.HTML("<h3>Evolution</h3>", apply_default_css=False)
     _text(form, "lookahead", "Look-ahead", "variations looked at per candidate; 0 for none")
     _text(form, "threshold", "Threshold H", "votes, or auto", "auto")
     _text(form, "degrees", "Variation degrees", "one per iteration, from 0 to 1, or auto", "auto")
     _choice(form, "selection", "Selection", SELECTIONS, "how votes become parents")
     _tick(form, "keep_selected", "A selected image goes on itself, once")
     _text(form, "seed", "Seed", "of everything but the noise")
-    gr.HTML("<h3>Voting</h3>")
+    gr.HTML("<h3>Voting</h3>", apply_default_css=False)
     _choice(form, "embedder", "Embedder", tuple(EMBEDDERS), "what the distance is measured on")
     _choice(form, "metric", "Metric", METRICS, "l2, inner product or cosine")
     _text(form, "neighbours", "Neighbours", "how many candidates each image votes for")
     _text(form, "image_size", "Image size", "pixels, height and width")
     _choice(form, "device", "Device", DEVICES, "where the work is done")
-    gr.HTML("<h3>Privacy</h3>")
+    gr.HTML("<h3>Privacy</h3>", apply_default_css=False)
     _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what one image's difference means")
     _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none", "")
     _choice(form, "classes", "Class of an image", CLASS_RULES, "by folder, by name up to _ , none")
@@ -120,7 +120,7 @@ def option_fields(form: Form) -> None:
         visible = generator == DEFAULTS.generator
         with gr.Group(visible=visible, elem_classes="options") as group:
             if options:
-                gr.HTML("<h3>Generator</h3>")
+                gr.HTML("<h3>Generator</h3>", apply_default_css=False)
             form.options[generator] = {name: _option(name, v, text) for name, v, text in options}
         form.groups[generator] = group
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-IMAGES_IN_ALL = 144
-IMAGES_OF_A_CLASS = (4, 12)  # at least, at most, where there are classes
-IMAGES_WITHOUT_CLASSES = 60
+COLUMNS = 7  # the page sets 7 or 14 side by side
+IMAGES_IN_ALL = 84
+IMAGES_WITHOUT_CLASSES = 70
 
 
 def gallery_rows(class_ids: np.ndarray, class_names: tuple[str, ...]) -> list[dict]:
@@ -16,11 +16,10 @@ def gallery_rows(class_ids: np.ndarray, class_names: tuple[str, ...]) -> list[di
         class_ids: int64 ``(N,)`` of the population.
         class_names: name of each class id; ``("",)`` without classes.
     """
-    if len(class_names) <= 1:
+    if len(class_names) == 1:
         shown = IMAGES_WITHOUT_CLASSES
     else:
-        low, high = IMAGES_OF_A_CLASS
-        shown = min(max(IMAGES_IN_ALL // len(class_names), low), high)
+        shown = max(IMAGES_IN_ALL // len(class_names) // COLUMNS, 1) * COLUMNS
     rows = []
     for class_id, name in enumerate(class_names):
         members = np.flatnonzero(class_ids == class_id)

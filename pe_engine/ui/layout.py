@@ -32,7 +32,7 @@ def build_page(handlers: Handlers) -> gr.Blocks:
     """The one page, wired to ``handlers``."""
     form = Form()
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
-        gr.HTML(HEADER, elem_id="header")
+        gr.HTML(HEADER, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
                 source, summary, meaning, problem, run_button = _setup(form)
@@ -45,22 +45,25 @@ def build_page(handlers: Handlers) -> gr.Blocks:
 
 def _setup(form: Form) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
     with gr.Column(elem_classes="card"):
-        gr.HTML("<h2>Your private images</h2>")
+        gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
         source = _script_html("drop", {"kind": ""}, elem_id="source")
-        summary = gr.HTML(elem_id="summary")
+        summary = gr.HTML(elem_id="summary", apply_default_css=False)
         form_fields.name_field(form)
     with gr.Column(elem_classes="card"):
-        gr.HTML("<h2>What to make</h2>")
+        gr.HTML("<h2>What to make</h2>", apply_default_css=False)
         form_fields.generator_fields(form)
     with gr.Column(elem_classes="card"):
-        gr.HTML("<h2>Privacy budget</h2>")
+        gr.HTML("<h2>Privacy budget</h2>", apply_default_css=False)
         form_fields.budget_fields(form)
-        meaning = gr.HTML('<p class="meaning">&nbsp;</p>', elem_id="meaning")
+        meaning = gr.HTML(
+            '<p class="meaning">&nbsp;</p>', elem_id="meaning", apply_default_css=False
+        )
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         form_fields.advanced_fields(form)
         form_fields.option_fields(form)
-    problem = gr.HTML(elem_id="problem")
-    run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
+    with gr.Column(elem_id="run-bar"):
+        problem = gr.HTML(elem_id="problem", apply_default_css=False)
+        run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
     return source, summary, meaning, problem, run_button
 
 

@@ -26,7 +26,7 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         "fraction": round(overall_fraction(snapshot), 4),
         "iterations": config.iterations,
         "epsilon": config.epsilon,
-        "delta": f"{config.delta:g}",
+        "delta": f"{config.delta:g}".replace("e-0", "e-"),
         "sigma": round(snapshot.noise_multiplier, 2),
         "generations": [
             {
@@ -80,8 +80,8 @@ def settings_line(snapshot: Snapshot) -> str:
     config = snapshot.config
     samples = config.sample_schedule[-1]
     return (
-        f"{config.dataset_name} · {config.generator} · {samples:,} samples · "
-        f"ε = {config.epsilon:g}, δ = {config.delta:g} · σ = {snapshot.noise_multiplier:.2f} votes"
+        f"{config.dataset_name} · {config.generator.replace('_', ' ')} · {samples:,} samples · "
+        f"σ = {snapshot.noise_multiplier:.3g} votes of noise"
     )
 
 

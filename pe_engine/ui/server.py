@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
 
 from pe_engine.jobs import JobManager
 from pe_engine.ui.run_routes import run_router
@@ -50,6 +51,7 @@ def build_app(home: Path, host: str) -> FastAPI:
     app.add_middleware(SameOrigin, local_only=host in LOCAL_HOSTS)
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager))
+    app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
     page = build_page(Handlers(uploads, manager))
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     return gr.mount_gradio_app(

@@ -1,0 +1,90 @@
+"""Write the pictures of the page into assets/: ``python tests/tools/screenshots.py``.
+
+Drives the real application with a Chromium through one run of the example, with a fresh home.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "ui"))
+from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve  # noqa: E402
+
+SHOTS = ROOT / "assets" / "screenshots"
+STRIP = ROOT / "assets" / "pictures" / "evolution.png"
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 800}
+LOOKS = [
+    ("", DESKTOP, "light"),
+    ("-dark", DESKTOP, "dark"),
+    ("-phone", PHONE, "light"),
+    ("-phone-dark", PHONE, "dark"),
+]
+STRIP_GENERATIONS = (0, 1, 3, 5)
+STRIP_TILE, STRIP_GAP = 28, 3  # pixels
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serve(Path(home)) as address,
+        sync_playwright() as p,
+    ):
+        browser = p.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
+        for name, viewport, scheme in LOOKS:
+            context = browser.new_context(base_url=address, viewport=viewport, color_scheme=scheme)
+            page = context.new_page()
+            _one_run(page, name)
+            context.close()
+        browser.close()
+
+
+def _one_run(page: Page, name: str) -> None:
+    page.goto("/")
+    page.locator("#meaning", has_text="σ").wait_for()
+    _save(page, f"before{name}")
+    page.click(".try-example")
+    page.wait_for_selector("#summary .found")
+    _save(page, f"data{name}")
+    page.get_by_label("Iterations").fill("5")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector('.rows[data-generation="2"] .tile img')
+    page.wait_for_function("document.querySelector('.votes img').complete")
+    _save(page, f"during{name}")
+    page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
+    page.wait_for_selector('.rows[data-generation="5"] .tile img')
+    page.wait_for_load_state("networkidle")
+    _save(page, f"after{name}")
+    if not name:
+        _strip(page)
+
+
+def _save(page: Page, name: str) -> None:
+    page.wait_for_timeout(400)  # the progress bar glides to its place
+    shot = Image.open(io.BytesIO(page.screenshot()))
+    shot.convert("RGB").quantize(200).save(SHOTS / f"{name}.png", optimize=True)
+
+
+def _strip(page: Page) -> None:
+    run = page.evaluate("new URLSearchParams(location.search).get('run')")
+    step = STRIP_TILE + STRIP_GAP
+    size = (10 * step - STRIP_GAP, len(STRIP_GENERATIONS) * step - STRIP_GAP)
+    strip = Image.new("RGBA", size)
+    for row, generation in enumerate(STRIP_GENERATIONS):
+        gallery = page.request.get(f"/runs/{run}/gallery/{generation}.json").json()
+        for column, shown in enumerate(gallery["rows"]):
+            path = f"/runs/{run}/images/{generation}/{shown['indices'][3]}.png"
+            tile = Image.open(io.BytesIO(page.request.get(path).body()))
+            strip.paste(tile, (column * step, row * step))
+    strip.save(STRIP, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Fixtures: one running application and one browser for all tests of the page."""
+
+import os
+
+import pytest
+from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve
+from playwright.sync_api import sync_playwright
+
+NO_BROWSER = (
+    "No Chromium on this machine. Install one (Debian: apt-get install chromium) or set "
+    "PE_CHROMIUM to its path."
+)
+
+# What Gradio itself says when a tab is reloaded while it listens to a run.
+STREAM_CUT = ("AbortError", "errored out")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = find_chromium()
+    if path is None and os.environ.get("CI") == "true":
+        pytest.fail(NO_BROWSER)
+    if path is None:
+        pytest.skip(NO_BROWSER)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def app_home(tmp_path_factory):
+    """The PE_HOME of the running application."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def address(app_home):
+    """Where the running application answers."""
+    with serve(app_home) as address:
+        yield address
+
+
+@pytest.fixture
+def tab(browser, address):
+    """A page of a new visitor; fails the test on a console error or a request to elsewhere."""
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    complaints = watch(page, address)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def watch(page, address):
+    """A list that fills with what went wrong behind the page."""
+    complaints = []
+
+    def console(message):
+        if message.type == "error" and not any(text in message.text for text in STREAM_CUT):
+            complaints.append(f"console: {message.text!r}")
+
+    def request(request):
+        if not request.url.startswith((address, "data:", "blob:")):
+            complaints.append(f"request to {request.url}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.on("request", request)
+    return complaints

@@ -1,0 +1,251 @@
+"""The page in a real browser: from images to the zip, through reloads, stops and mistakes."""
+
+import hashlib
+import json
+import re
+import zipfile
+
+import pytest
+from chromium import ROOT
+from playwright.sync_api import expect
+
+pytest_plugins = ["browser_fixtures"]
+EXAMPLE = ROOT / "assets" / "examples" / "handwriting.zip"
+RUN_ID = re.compile(r"\?run=([0-9a-f]{32})$")
+
+
+def open_page(tab, path="/"):
+    tab.goto(path)
+    expect(tab.locator("#meaning")).to_contain_text("σ =")
+
+
+def set_budget(tab, iterations=3, samples=100, epsilon=None):
+    tab.get_by_label("Iterations").fill(str(iterations))
+    tab.get_by_label("Samples").fill(str(samples))
+    if epsilon is not None:
+        tab.get_by_label("ε (epsilon)").fill(str(epsilon))
+
+
+def try_example(tab):
+    tab.get_by_role("button", name="Try the handwriting example").click()
+    expect(tab.locator("#summary")).to_contain_text("5,000 images in 10 classes")
+
+
+def start(tab):
+    tab.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_url(RUN_ID)
+    return RUN_ID.search(tab.url)[1]
+
+
+def wait_for(tab, status):
+    tab.wait_for_selector(f'.live[data-status="{status}"]')
+
+
+def loaded(tab, selector):
+    """Wait until every picture at ``selector`` that is on screen has arrived whole."""
+    tab.wait_for_function(
+        """selector => {
+          const images = [...document.querySelectorAll(selector)];
+          return images.length && images.every(i => i.complete && i.naturalWidth > 0);
+        }""",
+        arg=selector,
+    )
+
+
+def show_generation(tab, generation):
+    slider = tab.get_by_label("Generation shown")
+    slider.focus()
+    slider.fill(str(generation))
+    tab.wait_for_selector(f'.rows[data-generation="{generation}"]')
+
+
+def test_from_the_example_to_a_checked_zip(tab, tmp_path):
+    open_page(tab)
+    try_example(tab)
+    expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
+    set_budget(tab, samples=600)
+    run_id = start(tab)
+
+    tab.wait_for_selector(".tile img")
+    tab.reload()
+    tab.wait_for_selector(".tile img")
+    assert RUN_ID.search(tab.url)[1] == run_id
+    wait_for(tab, "done")
+    expect(tab.locator(".line")).to_contain_text("Done: 3 generations")
+    expect(tab.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
+
+    for generation in range(4):
+        show_generation(tab, generation)
+        expect(tab.locator(".tile")).to_have_count(70)
+        loaded(tab, ".tile img")
+        if generation == 0:
+            expect(tab.locator(".votes")).to_be_hidden()
+        else:
+            picture = tab.get_by_alt_text(f"the noisy votes that chose generation {generation}:")
+            expect(picture).to_be_visible()
+            loaded(tab, ".votes img")
+
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="Download zip").click()
+    path = tmp_path / "synthetic.zip"
+    download.value.save_as(path)
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        hashes = manifest["files"]
+        assert set(hashes) == set(archive.namelist()) - {"manifest.json"}
+        for name, entry in hashes.items():
+            assert hashlib.sha256(archive.read(name)).hexdigest() == entry["sha256"], name
+        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 600
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two classes in sub-folders, one of them nested, with a file that is no image."""
+    root = tmp_path / "ward"
+    with zipfile.ZipFile(EXAMPLE) as example:
+        for digit, place in (("3", "3"), ("7", "7/left")):
+            (root / place).mkdir(parents=True)
+            names = [n for n in example.namelist() if n.startswith(f"{digit}_")][:30]
+            for name in names:
+                (root / place / name).write_bytes(example.read(name))
+    (root / "3" / "secret-note.png").write_text("not a picture")
+    return root
+
+
+def test_a_folder_keeps_its_classes_and_is_deleted_once_read(tab, folder, app_home):
+    open_page(tab)
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(folder)
+    expect(tab.locator("#summary")).to_contain_text("2 classes")
+    expect(tab.get_by_label("Data set name")).to_have_value("ward")
+    assert [p.name for p in app_home.glob("uploads/*/*")] == ["upload.zip"]
+    set_budget(tab, iterations=1, samples=40, epsilon=5)
+    start(tab)
+    wait_for(tab, "done")
+    expect(tab.locator(".row h3")).to_have_text(["3", "7"])
+    assert list(app_home.glob("uploads/*/*")) == []
+    expect(tab.locator(".drop-problem")).to_contain_text("drop them again")
+    # Nothing of it is where Gradio would serve it, and no name of it is anywhere in the home.
+    assert [p for p in app_home.glob("gradio/**/*") if p.is_file()] == []
+    assert not any("secret-note" in p.name for p in app_home.rglob("*"))
+
+
+def test_a_dropped_folder_is_walked(tab):
+    open_page(tab)
+    tab.evaluate(
+        """() => {
+          const bytes = Uint8Array.from(atob(
+            'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
+          ), c => c.charCodeAt(0));
+          const file = path => ({ isFile: true, fullPath: path,
+            file: done => done(new File([bytes], path.split('/').pop())) });
+          const folder = (path, children) => ({ isFile: false, fullPath: path, createReader() {
+            const left = [...children];  // a few at a time, as browsers do
+            return { readEntries: done => done(left.splice(0, 2)) };
+          } });
+          const names = n => [...Array(n).keys()].map(i => `${i}.png`);
+          const root = folder('/mine', ['a', 'b'].map(c => folder(`/mine/${c}`,
+            names(5).map(n => file(`/mine/${c}/${n}`)))));
+          const event = new Event('drop', { bubbles: true, cancelable: true });
+          event.dataTransfer = { items: [{ webkitGetAsEntry: () => root }] };
+          document.querySelector('.drop').dispatchEvent(event);
+        }"""
+    )
+    expect(tab.locator("#summary")).to_contain_text("10 images in 2 classes")
+    expect(tab.get_by_label("Data set name")).to_have_value("mine")
+    tab.get_by_role("button", name="Remove").click()
+    expect(tab.locator("#summary")).to_be_hidden()
+
+
+def test_stop_resume_and_a_second_tab(tab, browser, address):
+    open_page(tab)
+    try_example(tab)
+    set_budget(tab, iterations=6, samples=600)
+    run_id = start(tab)
+    tab.get_by_role("button", name="Stop").click()
+    wait_for(tab, "stopped")
+    other = browser.new_context(base_url=address).new_page()
+    other.goto(f"/?run={run_id}")
+    wait_for(other, "stopped")
+    expect(tab.get_by_role("link", name="Download zip")).to_be_hidden()
+    answer = tab.request.get(f"/runs/{run_id}/synthetic.zip")
+    assert answer.status == 404
+
+    other.get_by_role("button", name="Resume").click()
+    wait_for(tab, "done")
+    wait_for(other, "done")
+    other.context.close()
+
+    tab.get_by_role("button", name="Delete").click()
+    tab.get_by_role("button", name="Delete the run").click()
+    wait_for(tab, "none")
+    expect(tab.locator(".intro")).to_be_visible()
+    assert tab.request.get(f"/runs/{run_id}/gallery/0.json").status == 404
+
+
+def test_the_slider_stays_where_it_was_put(tab):
+    open_page(tab)
+    try_example(tab)
+    set_budget(tab, iterations=3, samples=300)
+    start(tab)
+    tab.wait_for_selector('.rows[data-generation="1"]')
+    show_generation(tab, 0)
+    wait_for(tab, "done")
+    assert tab.locator(".rows").get_attribute("data-generation") == "0"
+    expect(tab.get_by_label("Generation shown")).to_have_value("0")
+    tab.get_by_role("button", name="Follow the newest").click()
+    tab.wait_for_selector('.rows[data-generation="3"]')
+
+
+def test_an_image_opens_large_and_escape_closes_it(tab):
+    open_page(tab)
+    try_example(tab)
+    set_budget(tab, iterations=1, samples=100)
+    start(tab)
+    wait_for(tab, "done")
+    tab.get_by_alt_text("class 3, generation 1").first.click()
+    expect(tab.locator(".zoom")).to_contain_text("class 3, generation 1")
+    first = tab.locator(".zoom p").inner_text()
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator(".zoom p")).not_to_have_text(first)
+    tab.keyboard.press("Escape")
+    expect(tab.locator(".zoom")).to_be_hidden()
+
+
+def test_a_mistake_is_a_sentence_and_keeps_the_settings(tab):
+    open_page(tab)
+    tab.keyboard.press("Control+Enter")
+    expect(tab.locator("#problem")).to_contain_text("There are no private images yet")
+    try_example(tab)
+    set_budget(tab, epsilon=-1, samples=321)
+    expect(tab.locator("#meaning")).to_contain_text("must lie from 0.01 to 100")
+    tab.keyboard.press("Control+Enter")
+    expect(tab.locator("#problem")).to_contain_text("The ε (epsilon) is -1.0")
+    expect(tab.get_by_label("Samples")).to_have_value("321")
+    expect(tab.locator("#summary")).to_contain_text("5,000 images")
+    expect(tab.locator(".live")).to_have_attribute("data-status", "none")
+    tab.get_by_label("ε (epsilon)").fill("often")
+    expect(tab.locator("#meaning")).to_contain_text("which is not a number")
+
+
+def test_an_address_without_a_run_says_so(tab):
+    tab.goto(f"/?run={'0' * 32}")
+    wait_for(tab, "missing")
+    expect(tab.locator(".missing")).to_contain_text("no such run")
+    tab.get_by_role("button", name="Start a new run").click()
+    expect(tab.locator(".intro")).to_be_visible()
+    assert "run=" not in tab.url
+
+
+def test_a_phone_shows_everything_in_its_width(browser, address):
+    context = browser.new_context(base_url=address, viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    open_page(page)
+    try_example(page)
+    set_budget(page, iterations=1, samples=100)
+    start(page)
+    wait_for(page, "done")
+    loaded(page, ".votes img")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    context.close()

@@ -1,0 +1,175 @@
+"""The server over HTTP: who may ask, what is answered, what is never answered."""
+
+import asyncio
+import io
+import re
+import struct
+import zipfile
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from pe_engine.config import RunConfig
+from pe_engine.jobs import JobManager
+from pe_engine.ui.server import build_app
+
+FRAME = struct.pack("<HI", 5, 1) + b"a.png1"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def run_id(home, digits):
+    """A finished run of an earlier server."""
+    manager = JobManager(home)
+    config = RunConfig(
+        dataset_name="digits", iterations=2, num_samples=(30,), lookahead=0, epsilon=5.0
+    )
+    run = manager.submit(config, digits)
+    run.wait(120)
+    manager.close()
+    return run.run_id
+
+
+@pytest.fixture(scope="module")
+def client(home, run_id):
+    async def build():  # within an event loop, or Gradio makes loops that it never closes
+        return build_app(home, "127.0.0.1")
+
+    app = asyncio.run(build())
+    with TestClient(app, base_url="http://127.0.0.1:7860") as client:
+        yield client
+
+
+def test_the_page_may_talk_to_its_own_server_only(client):
+    answer = client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "connect-src 'self'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:7860"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/uploads", "/gradio_api/queue/join"])
+def test_another_page_may_change_nothing(client, path, headers):
+    answer = client.post(path, headers=headers, json={})
+    assert answer.status_code == 403
+    assert "another web page" in answer.json()["detail"]
+
+
+def test_the_own_page_may(client):
+    assert client.post("/uploads", headers={"origin": "http://127.0.0.1:7860"}).status_code == 200
+    assert client.post("/uploads", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+
+
+def test_a_foreign_name_for_this_machine_is_refused(client, home):
+    for path in ("/", "/config"):
+        assert client.get(path, headers={"host": "evil.example"}).status_code == 403
+    assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
+
+
+def test_no_other_site_may_read_an_answer(client):
+    answer = client.get("/config", headers={"origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_upload_and_its_removal(client, home):
+    token = client.post("/uploads").json()["token"]
+    assert client.post(f"/uploads/{token}/files", content=FRAME).json() == {"files": 1}
+    assert client.post(f"/uploads/{token}/finish").status_code == 200
+    assert (home / "uploads" / token / "upload.zip").is_file()
+    assert client.get(f"/uploads/{token}").status_code in (404, 405)
+    client.delete(f"/uploads/{token}")
+    assert not (home / "uploads" / token).exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/uploads/nonsense/files", FRAME),
+        (f"/uploads/{'0' * 32}/files", FRAME),
+        (f"/uploads/{'0' * 32}/finish", b""),
+    ],
+)
+def test_an_unknown_upload_is_a_sentence(client, path, body):
+    answer = client.post(path, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].endswith("again.")
+
+
+def test_bad_framing_and_too_large_a_batch(client, monkeypatch):
+    token = client.post("/uploads").json()["token"]
+    answer = client.post(f"/uploads/{token}/files", content=FRAME[:-1])
+    assert (answer.status_code, "incomplete" in answer.text) == (400, True)
+    monkeypatch.setattr("pe_engine.ui.upload_routes.MAX_BATCH_BYTES", 100)
+    assert client.post(f"/uploads/{token}/files", content=b"x" * 101).status_code == 413
+
+
+def test_a_finished_run_is_shown(client, run_id):
+    gallery = client.get(f"/runs/{run_id}/gallery/2.json").json()
+    assert [row["name"] for row in gallery["rows"]] == ["0", "1", "2"]
+    assert [len(row["indices"]) for row in gallery["rows"]] == [10, 10, 10]
+    image = client.get(f"/runs/{run_id}/images/2/{gallery['rows'][1]['indices'][0]}.png")
+    assert image.headers["cache-control"].startswith("private")
+    assert Image.open(io.BytesIO(image.content)).size == (28, 28)
+    light = client.get(f"/runs/{run_id}/votes/1.png")
+    dark = client.get(f"/runs/{run_id}/votes/1.png?theme=dark")
+    assert light.content != dark.content
+    assert {light.headers["content-type"], dark.headers["content-type"]} == {"image/png"}
+
+
+def test_the_zip_and_the_report_are_not_kept_by_caches(client, run_id):
+    answer = client.get(f"/runs/{run_id}/synthetic.zip")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "attachment" in answer.headers["content-disposition"]
+    assert "manifest.json" in zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    report = client.get(f"/runs/{run_id}/report.html")
+    assert report.headers["cache-control"] == "no-store"
+    assert report.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "gallery/3.json",
+        "gallery/-1.json",
+        "images/0/30.png",
+        "images/0/-1.png",
+        "votes/0.png",
+        "../../ledger.key",
+        "..%2f..%2fledger.key",
+        "%2e%2e/%2e%2e/uploads",
+    ],
+)
+def test_nothing_else_of_a_run_is_answered(client, run_id, tail):
+    answer = client.get(f"/runs/{run_id}/{tail}")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("other", ["0" * 32, "..", "%2e%2e", "A" * 32, "0" * 31 + "/"])
+def test_an_unknown_run_is_not_found(client, other):
+    assert client.get(f"/runs/{other}/synthetic.zip").status_code == 404
+
+
+def test_gradio_serves_no_file_of_the_home(client, home, run_id):
+    for path in (home / "runs" / run_id / "samples.npz", home / "ledger.key"):
+        assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_no_handler_is_offered_as_an_api(client):
+    assert client.get("/gradio_api/info").json()["named_endpoints"] == {}
