@@ -179,6 +179,10 @@ CLASS_CASES = {
     ),
     "prefix-all-the-same": ({"IMG_0.png": A, "IMG_1.png": A}, ("none", ("",), [""] * 2)),
     "one-folder": ({"cat/1.png": A, "cat/2.png": A}, ("none", ("",), [""] * 2)),
+    "one-folder-and-one-beside": (
+        {"cat/1.png": A, "cat/2.png": A, "stray.png": A},
+        ("none", ("",), [""] * 3),
+    ),
     "few-in-folders": (
         {"a.png": A, "b.png": A, "c.png": A, "x/1.png": A, "y/1.png": A, "z/": b""},
         ("none", ("",), [""] * 5),
@@ -213,7 +217,7 @@ def test_single_folder_is_a_class_when_folders_are_forced(tmp_path: Path) -> Non
 
 
 def test_forced_rule_that_does_not_fit_is_refused_by_number(tmp_path: Path) -> None:
-    source = folder(tmp_path, {"secret_1.png": A, "hidden.png": A, "private.png": A})
+    source = folder(tmp_path, {"secret_1.png": A, "_hidden.png": A, "private.png": A})
     with pytest.raises(DataError, match="2 of the 3 images have no class") as prefix:
         open_dataset(source, "prefix")
     with pytest.raises(DataError, match="None of the 3 images lies in a sub-folder") as top:
