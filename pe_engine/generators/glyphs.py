@@ -13,6 +13,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,11 +90,12 @@ class GlyphAtlas:
 
         self.files = tuple(files)
         self.tile = tile
-        self._fonts: dict[tuple[int, int], ImageFont.FreeTypeFont] = {}
+        # An opened font holds about 100 KiB, so only as many as two sizes of each need stay open.
+        self._font = lru_cache(maxsize=2 * len(self.files))(self._open)
         self._fitting: dict[str, np.ndarray] = {}
         self._slots: dict[tuple[str, int], int] = {}
         self._fields = torch.empty((0, tile, tile), dtype=torch.float16, device=device)
-        self._strokes: list[tuple[float, float]] = []
+        self._strokes = np.empty((0, 2))
 
     def fonts_for(self, text: str) -> np.ndarray:
         """Ids (int64, increasing) of the fonts that hold every character of ``text``.
@@ -103,13 +105,14 @@ class GlyphAtlas:
         """
         if text not in self._fitting:
             characters = sorted(set(text.replace(" ", "")))
-            holds = np.array([[self._has(f, c) for c in characters] for f in self._ids()])
+            fonts = range(len(self.files))
+            holds = np.array([[self._has(f, c) for c in characters] for f in fonts])
             if not holds.all(1).any():
                 rarest = characters[int(holds.sum(0).argmin())]
                 raise GeneratorError(
-                    f"No bundled font can draw the text {text!r}; its character {rarest!r} "
-                    f"(U+{ord(rarest):04X}) is the hardest to find. Give a prompt in Latin "
-                    "letters, digits and signs."
+                    f"No bundled font can draw the text {text!r}, because of the character "
+                    f"{rarest!r} (U+{ord(rarest):04X}). Give a prompt in Latin letters, digits "
+                    "and signs."
                 )
             self._fitting[text] = np.flatnonzero(holds.all(1))
         return self._fitting[text]
@@ -135,10 +138,7 @@ class GlyphAtlas:
     def strokes(self, slots: np.ndarray) -> np.ndarray:
         """Per pair half the stroke's width and the height of a capital letter, both in glyph
         coordinates, float64 ``(N, 2)``."""
-        return np.array(self._strokes)[slots]
-
-    def _ids(self) -> range:
-        return range(len(self.files))
+        return self._strokes[slots]
 
     def _draw(self, keys: Sequence[tuple[str, int]]) -> None:
         import torch
@@ -149,27 +149,29 @@ class GlyphAtlas:
             grown = self._fields.new_empty((room, self.tile, self.tile))
             grown[:used] = self._fields[:used]
             self._fields = grown
+        strokes = []
         for slot, (text, font) in enumerate(keys, start=used):
             lines = wrap(text)
-            size = round(3 * self.tile / max(_side(lines), 1.4) / MARGIN)
-            field, stroke = distance_field(self._font(font, size), lines, self.tile)
+            face = self._font(font, self._font_size(lines))
+            field, stroke = distance_field(face, lines, self.tile)
             self._fields[slot] = torch.from_numpy(field)
-            self._strokes.append(stroke)
             self._slots[text, font] = slot
+            strokes.append(stroke)
+        self._strokes = np.concatenate([self._strokes, np.reshape(strokes, (-1, 2))])
 
     def _has(self, font: int, character: str) -> bool:
         """Whether the font draws ``character``: some ink, and not the box for missing glyphs."""
-        face = self._font(font, 16)
+        face = self._font(font, self._font_size([character]))
         mask, missing = face.getmask(character), face.getmask(NOT_A_CHARACTER)
         return mask.getbbox() is not None and bytes(mask) != bytes(missing)
 
-    def _font(self, font: int, size: int) -> ImageFont.FreeTypeFont:
-        if (font, size) not in self._fonts:
-            # The basic layout is the same on every machine; the other one is not always there.
-            self._fonts[font, size] = ImageFont.truetype(
-                str(self.files[font]), size, layout_engine=ImageFont.Layout.BASIC
-            )
-        return self._fonts[font, size]
+    def _font_size(self, lines: Sequence[str]) -> int:
+        """Pixels, such that the drawing is finer than a tile and at least some 50 pixels long."""
+        return round(2 * max(self.tile, 72) / MARGIN / max(_side(lines), 1.4))
+
+    def _open(self, font: int, size: int) -> ImageFont.FreeTypeFont:
+        # The basic layout is the same on every machine; the other one is not always there.
+        return ImageFont.truetype(str(self.files[font]), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def distance_field(

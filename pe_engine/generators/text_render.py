@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pe_engine.errors import ConfigError
-from pe_engine.generators.glyphs import GlyphAtlas, font_files, tidy
+from pe_engine.generators.glyphs import MARGIN, GlyphAtlas, font_files, tidy
 from pe_engine.population import Population
 
 if TYPE_CHECKING:
     import torch
 
-ROWS_AT_ONCE = 512  # as many as stay in the processor's cache at 28 x 28
+PIXELS_AT_ONCE = 512 * 28**2  # their coordinates still fit into a processor's cache
 INKS = ("light", "dark")
 FONTS = ("all", "handwriting", "print")
 KNOTS = 4
@@ -77,18 +77,18 @@ class TextRender:
         options: fields of ``Options``.
 
     Raises:
-        ConfigError: an option is unknown or out of its range.
+        ConfigError: an option is out of its range.
     """
 
     summary: ClassVar[str] = "draws the class name or prompt as text, in 105 fonts and many shapes"
     Options: ClassVar[type] = Options
-    batch_size = 4096
     grey = True
 
     def __init__(self, image_size: int, device: str, **options) -> None:
-        self.options = _checked(options)
+        self.options = Options(**options)
         self.image_size = image_size
         self.device = device
+        self.batch_size = min(4096, max(16, 8 * PIXELS_AT_ONCE // image_size**2))
         tile = min(max(48, image_size), 192)
         self._atlas = GlyphAtlas(font_files(self.options.fonts), tile, device)
         shape = {
@@ -122,7 +122,8 @@ class TextRender:
         reach = degree * (self._high - self._low)
         low = np.maximum(params - reach, self._low)
         high = np.minimum(params + reach, self._high)
-        params = (low + rng.random(params.shape, np.float32) * (high - low)).astype(np.float32)
+        params = low + rng.random(params.shape, np.float32) * (high - low)
+        params = np.clip(params, low, high)  # rounding may overshoot by a bit
         return self._draw(texts, fonts, params, population.class_ids, population.parents)
 
     def _other_fonts(self, texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -146,8 +147,9 @@ class TextRender:
         slots = self._atlas.slots(texts, fonts)
         size = self.image_size
         grey = np.empty((len(fonts), size, size), np.uint8)
-        for start in range(0, len(fonts), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        step = max(1, PIXELS_AT_ONCE // size**2)
+        for start in range(0, len(fonts), step):
+            rows = slice(start, start + step)
             grey[rows] = self._render(slots[rows], params[rows])
         # One grey plane seen as three equal channels: a view that costs no memory.
         images = np.broadcast_to(grey[..., None], (len(fonts), size, size, 3))
@@ -184,8 +186,6 @@ class TextRender:
         """
         import torch
 
-        from pe_engine.generators.glyphs import MARGIN
-
         angle = np.deg2rad(p["rotation"])
         cos, sin = np.cos(angle), np.sin(angle)
         shape = np.empty((len(angle), 2, 2))
@@ -217,13 +217,3 @@ class TextRender:
         import torch
 
         return torch.from_numpy(values.astype(np.float32)).to(self.device)[:, None, None]
-
-
-def _checked(options: Mapping[str, object]) -> Options:
-    unknown = sorted(set(options) - set(Options.__dataclass_fields__))
-    if unknown:
-        raise ConfigError(
-            f"The option {unknown[0]!r} is unknown to text_render. Known are "
-            f"{', '.join(Options.__dataclass_fields__)}."
-        )
-    return Options(**options)

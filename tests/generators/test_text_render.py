@@ -230,7 +230,7 @@ def test_no_drawing_is_empty_or_full(generator):
 
 @pytest.mark.parametrize(
     "options",
-    [{"ink": "red"}, {"fonts": "Arial"}, {"rotation": -1.0}, {"wobble": float("nan")}, {"ikn": 1}],
+    [{"ink": "red"}, {"fonts": "Arial"}, {"rotation": -1.0}, {"wobble": float("nan")}],
 )
 def test_a_bad_option_is_refused(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
