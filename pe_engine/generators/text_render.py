@@ -31,7 +31,7 @@ SHAPE = {
     "stretch": (-0.25, 0.25),  # log2 of width over height
     "shear": (-0.3, 0.3),  # how far the top leans right, per unit of height
     "stroke": (0.06, 0.24),  # stroke width, as a fraction of a capital letter's height
-    "softness": (0.8, 2.0),  # pixels over which ink fades into ground
+    "softness": (0.8, 1.4),  # pixels over which ink fades into ground
     "right": (-0.06, 0.06),  # of the centre of mass, as a fraction of the image
     "down": (-0.06, 0.06),
 }
@@ -51,7 +51,7 @@ class Options:
         default=15.0, metadata={"help": "largest rotation either way, in degrees, 0 to 180"}
     )
     wobble: float = field(
-        default=0.06,
+        default=0.08,
         metadata={"help": "largest bend of the strokes, as a fraction of the image, 0 to 0.2"},
     )
 
