@@ -22,7 +22,7 @@ from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.storage import RunFolder
 from pe_engine.voting import count_votes
 
-READ_BATCH = 1024
+READ_BATCH = 256
 
 
 class PrivateVoters:
