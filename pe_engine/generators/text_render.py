@@ -88,7 +88,9 @@ class TextRender:
         self.options = Options(**options)
         self.image_size = image_size
         self.device = device
-        self.batch_size = min(4096, max(16, 8 * PIXELS_AT_ONCE // image_size**2))
+        self._rows = max(1, PIXELS_AT_ONCE // image_size**2)
+        self.batch_size = min(4096, max(16, 8 * self._rows))
+        self._basis = _basis(image_size, device)
         tile = min(max(48, image_size), 192)
         self._atlas = GlyphAtlas(font_files(self.options.fonts), tile, device)
         shape = {
@@ -147,9 +149,8 @@ class TextRender:
         slots = self._atlas.slots(texts, fonts)
         size = self.image_size
         grey = np.empty((len(fonts), size, size), np.uint8)
-        step = max(1, PIXELS_AT_ONCE // size**2)
-        for start in range(0, len(fonts), step):
-            rows = slice(start, start + step)
+        for start in range(0, len(fonts), self._rows):
+            rows = slice(start, start + self._rows)
             grey[rows] = self._render(slots[rows], params[rows])
         # One grey plane seen as three equal channels: a view that costs no memory.
         images = np.broadcast_to(grey[..., None], (len(fonts), size, size, 3))
@@ -157,7 +158,7 @@ class TextRender:
         return Population(images, class_ids, parents, state)
 
     def _render(self, slots: np.ndarray, params: np.ndarray) -> np.ndarray:
-        """uint8 ``(n, H, W)``. Every operation works row by row, so batches do not matter."""
+        """uint8 ``(n, H, W)``, each row from its own slot and parameters alone."""
         import torch
         from torch.nn.functional import grid_sample
 
@@ -165,7 +166,7 @@ class TextRender:
         half_stroke, capital = self._atlas.strokes(slots).T
         distance = grid_sample(
             self._atlas.fields(slots),
-            self._grid(p, params),
+            self._grid(self._warp(p, params)),
             mode="bilinear",
             padding_mode="border",
             align_corners=False,
@@ -178,42 +179,58 @@ class TextRender:
             ink = 1 - ink
         return ink.mul_(255).round_().to(torch.uint8).cpu().numpy()
 
-    def _grid(self, p: Mapping[str, np.ndarray], params: np.ndarray) -> torch.Tensor:
-        """Where each pixel looks into its glyph's tile, float32 ``(n, H, W, 2)`` in [-1, 1].
+    def _warp(self, p: Mapping[str, np.ndarray], params: np.ndarray) -> np.ndarray:
+        """The map from pixels to tile coordinates in terms of ``_basis``, ``(n, 2, 3 + KNOTS^2)``.
 
-        Image coordinates q in [-1, 1] come from glyph coordinates g by
-        q = size * R(rotation) * Shear * diag(2^(stretch/2), 2^(-stretch/2)) * g + offset + bend(q).
+        A point g of the glyph is drawn at the image point q in [-1, 1]^2 for which
+        q - offset + bend(q) = size * R(rotation) * Shear * diag(2^(stretch/2), 2^(-stretch/2)) * g,
+        so that g is linear in 1, x, y and the basis functions of the bend.
         """
-        import torch
-
         angle = np.deg2rad(p["rotation"])
         cos, sin = np.cos(angle), np.sin(angle)
-        shape = np.empty((len(angle), 2, 2))
         wide = 2.0 ** (p["stretch"] / 2)
+        shape = np.empty((len(angle), 2, 2))
         shape[:, 0, 0] = cos * wide
         shape[:, 0, 1] = (-cos * p["shear"] - sin) / wide
         shape[:, 1, 0] = sin * wide
         shape[:, 1, 1] = (-sin * p["shear"] + cos) / wide
         inverse = np.linalg.inv(shape * (p["size"] * MARGIN)[:, None, None])
-        n, size = len(params), self.image_size
-        axis = (torch.arange(size, device=self.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-        x = axis.expand(n, size, size) - self._tensor(2 * p["right"])
-        y = axis[:, None].expand(n, size, size) - self._tensor(2 * p["down"])
-        if self.options.wobble:
-            first = self._columns["bend 0"]
-            knots = torch.from_numpy(params[:, first : first + 2 * KNOTS**2]).to(self.device)
-            bend = torch.nn.functional.interpolate(
-                2 * knots.reshape(n, 2, KNOTS, KNOTS),
-                (size, size),
-                mode="bicubic",
-                align_corners=True,
-            )
-            x, y = x + bend[:, 0], y + bend[:, 1]
-        a, b, c, d = (self._tensor(inverse[:, i, j]) for i in (0, 1) for j in (0, 1))
-        return torch.stack([a * x + b * y, c * x + d * y], -1)
+        image = np.zeros((len(angle), 2, 3 + KNOTS**2))
+        image[:, 0, 0] = -2 * p["right"]
+        image[:, 1, 0] = -2 * p["down"]
+        image[:, 0, 1] = image[:, 1, 2] = 1
+        image[:, :, 3:] = 2 * params[:, self._columns["bend 0"] :].reshape(-1, 2, KNOTS**2)
+        return inverse[:, :, :1] * image[:, :1] + inverse[:, :, 1:] * image[:, 1:]
+
+    def _grid(self, warp: np.ndarray) -> torch.Tensor:
+        """Where each pixel looks into its tile, float32 ``(n, H, W, 2)``, in [-1, 1] inside it."""
+        import torch
+
+        # Products of matrices of one size round alike, however many rows there are to draw.
+        padded = np.zeros((self._rows, *warp.shape[1:]), np.float32)
+        padded[: len(warp)] = warp
+        flat = torch.from_numpy(padded).to(self.device).flatten(0, 1) @ self._basis
+        size = self.image_size
+        return flat.view(-1, 2, size, size)[: len(warp)].permute(0, 2, 3, 1)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         """One number per row, float32 ``(n, 1, 1)`` on the device."""
         import torch
 
         return torch.from_numpy(values.astype(np.float32)).to(self.device)[:, None, None]
+
+
+def _basis(size: int, device: str) -> torch.Tensor:
+    """1, x, y and one bicubic bump per knot at every pixel, float32 ``(3 + KNOTS^2, H * W)``."""
+    import torch
+
+    axis = (torch.arange(size) + 0.5) * (2 / size) - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    bumps = torch.nn.functional.interpolate(
+        torch.eye(KNOTS**2).reshape(-1, 1, KNOTS, KNOTS),
+        (size, size),
+        mode="bicubic",
+        align_corners=True,
+    )
+    planes = torch.stack([torch.ones_like(x), x, y, *bumps.squeeze(1)])
+    return planes.flatten(1).to(device)

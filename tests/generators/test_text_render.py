@@ -116,15 +116,16 @@ def test_variations_keep_class_ids_and_parents(generator):
     assert child.parents.tolist() == [7, 8, 9, 10, 11]
 
 
-def test_digits_drawn_in_one_half_of_the_fonts_are_read_by_the_other_half(generator):
-    drawn = Population.concatenate([draw(generator, 200, str(d), seed=d) for d in range(10)])
-    digits = np.repeat(np.arange(10), 200)
-    pixels = drawn.images[..., 0].reshape(2000, -1) / 255
+def test_digits_drawn_in_one_half_of_the_fonts_are_read_by_the_other_half():
+    steady = TextRender(28, "cpu", rotation=0.0, wobble=0.0)
+    drawn = Population.concatenate([draw(steady, 400, str(d), seed=d) for d in range(10)])
+    digits = np.repeat(np.arange(10), 400)
+    pixels = drawn.images[..., 0].reshape(4000, -1) / 255
     known = drawn.state["font"] % 2 == 0
     a, b = pixels[~known], pixels[known]
     nearest = ((b**2).sum(1) - 2 * a @ b.T).argmin(1)
     right = digits[known][nearest] == digits[~known]
-    assert right.mean() > 0.5
+    assert right.mean() > 0.6
     assert min(right[digits[~known] == d].mean() for d in range(10)) > 0.3
 
 
