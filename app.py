@@ -21,11 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     # Both are read when gradio is imported: no usage statistics, no look for a newer version.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    import uvicorn
-
     from pe_engine.errors import PEError
     from pe_engine.storage import home_folder
-    from pe_engine.ui.server import build_app
+    from pe_engine.ui.server import build_app, serve
 
     try:
         app = build_app(home_folder(), arguments.host)
@@ -34,15 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     shown = "127.0.0.1" if arguments.host in ("0.0.0.0", "::") else arguments.host
     print(f"Private Evolution Studio: http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
-    # Addresses hold run ids, so there is no access log. Open streams are cut after a second.
-    uvicorn.run(
-        app,
-        host=arguments.host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
+    serve(app, arguments.host, port)
     return 0
 
 

@@ -3,7 +3,7 @@
 // the view; the address (?run=) says which run this tab wants, and views of others are ignored.
 const MANY_CLASSES = 6; // from here on in two columns
 const MOST_CLASSES = 20; // more are shown on request
-const SILENCE = 15000; // ms without a view of a live run before attaching again
+const SILENCE = 10000; // ms without a view of a live run; the server sends one every 4 s at least
 const root = element.querySelector(".live");
 const find = (selector) => root.querySelector(selector);
 const set = (selector, text) => { find(selector).textContent = text; };
@@ -220,10 +220,11 @@ for (const dialog of root.querySelectorAll("dialog")) // a click on the backdrop
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 new MutationObserver(() => view?.generations && showSlider())
   .observe(document.body, { attributes: true, attributeFilter: ["class"] });
-setInterval(() => { // a proxy or a restarted server may have cut the stream
+setInterval(async () => { // a proxy, a sleeping phone or a restarted server has cut the stream
   if (!isLive() || Date.now() - heard < SILENCE) return;
-  heard = Date.now();
-  trigger("attach_run", { run_id: view.run_id });
+  const answer = await fetch(`/runs/${view.run_id}/gallery/0.json`, { cache: "no-store" }).catch(() => null);
+  if (answer) location.reload(); // which attaches to the run again
+  else set(".line", "The server does not answer. Trying again");
 }, 2000);
 watch("value", render);
 render();

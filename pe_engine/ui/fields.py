@@ -12,6 +12,7 @@ from pe_engine.components import generator_options, load_class
 from pe_engine.config import ADJACENCIES, CLASS_RULES, DEVICES, METRICS, SELECTIONS, RunConfig
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
+from pe_engine.ui.settings import shown_fields
 
 DEFAULTS = RunConfig(dataset_name="defaults")
 BUDGET_FIELDS = ("epsilon", "delta", "iterations", "neighbours", "adjacency", "threshold")
@@ -29,6 +30,17 @@ class Form:
         """All fields, in a fixed order."""
         return [*self.fields.values(), *(c for o in self.options.values() for c in o.values())]
 
+    def update(self, config: RunConfig) -> list[Any]:
+        """A new value for each of ``components()``, as in ``config``."""
+        shown = shown_fields(config)
+        chosen = {config.generator: config.generator_options}
+        options = [
+            chosen.get(generator, {}).get(name, gr.skip())
+            for generator, components in self.options.items()
+            for name in components
+        ]
+        return [*(shown[name] for name in self.fields), *options]
+
     def read(self, values: dict[Component, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Settings by name, and the chosen generator's options as (name, text)."""
         fields = {name: values[c] for name, c in self.fields.items()}
@@ -42,6 +54,17 @@ def name_field(form: Form) -> None:
         placeholder="for example: ward photographs",
         info="The privacy budget is kept under this name. Use the same name for the same images.",
         max_lines=1,
+    )
+
+
+def public_names_field(form: Form) -> None:
+    """Hidden until there are class names that could tell who is pictured."""
+    form.fields["public_class_names"] = gr.Checkbox(
+        False,
+        label="The class names may be public",
+        info="Then they reach the generator and the zip. If a name says who is pictured, leave "
+        "this off and write a prompt for each class.",
+        visible=False,
     )
 
 
@@ -99,12 +122,6 @@ def advanced_fields(form: Form) -> None:
     _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what one image's difference means")
     _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none", "")
     _choice(form, "classes", "Class of an image", CLASS_RULES, "by folder, by name up to _ , none")
-    _tick(
-        form,
-        "public_class_names",
-        "Class names may be public",
-        "They reach the generator and the zip. Leave it off where a name says who is pictured.",
-    )
     _tick(
         form,
         "keep_features",

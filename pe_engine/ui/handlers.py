@@ -14,6 +14,7 @@ import gradio as gr
 from fastapi import HTTPException
 
 from pe_engine.build import EXAMPLE
+from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
@@ -37,14 +38,18 @@ class Handlers:
 
     # The data ---------------------------------------------------------------------------------
 
-    def describe_source(self, source: Mapping[str, Any] | None, rule: str) -> tuple[str, str]:
-        """The summary of the private images as HTML, and the problem with them as HTML."""
+    def describe_source(
+        self, source: Mapping[str, Any] | None, rule: str
+    ) -> tuple[str, dict[str, Any], str]:
+        """The private images as HTML, whether to ask about class names, and the problem as HTML."""
         if not source or not source.get("kind"):
-            return "", ""
+            return "", gr.update(visible=False), ""
         try:
-            return summary_html(self._dataset(source, rule)), ""
+            dataset = self._dataset(source, rule)
         except PEError as error:
-            return "", problem_html(error)
+            return "", gr.update(visible=False), problem_html(error)
+        ask = source["kind"] == "upload" and any(len(name) > 1 for name in dataset.class_names)
+        return summary_html(dataset), gr.update(visible=ask), ""
 
     def _path(self, source: Mapping[str, Any] | None) -> Path:
         kind = (source or {}).get("kind")
@@ -86,6 +91,13 @@ class Handlers:
             return gr.skip(), gr.skip(), problem_html(error)
         used = {"kind": "", "note": "The run took these images; drop them again for another run."}
         return view_of(run) | {"fresh": True}, used if uploaded else gr.skip(), ""
+
+    def config_of(self, run_id: str) -> RunConfig | None:
+        """The settings of a run; None where there is no such run."""
+        try:
+            return find_run(self.manager, run_id).snapshot.config
+        except HTTPException:
+            return None
 
     async def attach(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
         """Views of the run, one a change, until it is done; it never affects the run."""

@@ -48,6 +48,7 @@ def _setup(form: Form) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
         gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
         source = _script_html("drop", {"kind": ""}, elem_id="source")
         summary = gr.HTML(elem_id="summary", apply_default_css=False)
+        form_fields.public_names_field(form)
         form_fields.name_field(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>What to make</h2>", apply_default_css=False)
@@ -91,7 +92,7 @@ def _wire_setup(
     source.source_changed(
         handlers.describe_source,
         [source, fields["classes"]],
-        [summary, problem],
+        [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
         **quiet,
     )
@@ -101,7 +102,7 @@ def _wire_setup(
     fields["classes"].input(
         handlers.describe_source,
         [source, fields["classes"]],
-        [summary, problem],
+        [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
         **quiet,
     )
@@ -157,6 +158,10 @@ def _wire_run(
         else:
             yield NO_RUN
 
+    def restore(request: gr.Request) -> list[Any]:
+        config = handlers.config_of(request.query_params.get("run", ""))
+        return [gr.skip()] * len(form.components()) if config is None else form.update(config)
+
     async def attach(event: gr.EventData):
         async for view in handlers.attach(_run_id(event)):
             yield view
@@ -169,6 +174,7 @@ def _wire_run(
         api_visibility="private",
     )
     loaded = page.load(attach_by_address, None, live, **stream)
+    page.load(restore, None, form.components(), show_progress="hidden", api_visibility="private")
     attached = live.attach_run(attach, None, live, **stream)
     live.leave_run(leave, None, live, cancels=[loaded, attached], **quick)
     live.stop_run(_on_run(handlers.stop), None, problem, **quick)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
+from pe_engine.components import resolve_device
 from pe_engine.jobs import JobManager
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
@@ -18,7 +23,22 @@ from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
 
 MAX_WAITING_EVENTS = 256
+SHUTDOWN_SECONDS = 1  # then the streams of open pages are cut
 GRADIO_UPLOAD_LIMIT = "1mb"  # nothing is uploaded through Gradio
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Answer at ``host:port`` until Ctrl-C."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    # Addresses hold run ids, so there is no access log.
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
 
 
 def build_app(home: Path, host: str) -> FastAPI:
@@ -42,6 +62,8 @@ def build_app(home: Path, host: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Loading torch takes seconds, which the first run should not have to wait for.
+        threading.Thread(target=resolve_device, args=("auto",), daemon=True).start()
         yield
         manager.close()  # a run in progress stops after its batch and can be resumed
 
@@ -69,3 +91,9 @@ def build_app(home: Path, host: str) -> FastAPI:
         css_paths=[ASSETS / "style.css"],
         js=(ASSETS / "js" / "page.js").read_text("utf-8"),
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log line tells more than that open pages were cut off at the end."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and "graceful" not in record.msg

@@ -76,6 +76,24 @@ def read_prompts(
     return tuple(for_all), by_class
 
 
+def shown_fields(config: RunConfig) -> dict[str, Any]:
+    """What the fields say for these settings; ``read_config`` reads it back unchanged."""
+    lines = [*config.prompts]
+    lines += [f"{name}: {text}" for name, texts in config.class_prompts.items() for text in texts]
+    special = {
+        "prompts": "\n".join(lines),
+        "num_samples": ", ".join(map(str, config.num_samples)),
+        "degrees": ", ".join(map(str, config.degrees)) or "auto",
+        "threshold": "auto" if config.threshold is None else str(config.threshold),
+        "epsilon_cap": "" if config.epsilon_cap is None else str(config.epsilon_cap),
+        "delta": str(config.delta).replace("e-0", "e-"),
+    }
+    return {
+        name: special.get(name, value if isinstance(value, (bool, str)) else str(value))
+        for name, value in vars(config).items()
+    }
+
+
 def budget_sentence(fields: Mapping[str, Any]) -> str:
     """What ε, δ and the iterations mean: the noise on each vote and where ε ends.
 

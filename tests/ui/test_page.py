@@ -6,7 +6,7 @@ import re
 import zipfile
 
 import pytest
-from chromium import ROOT
+from chromium import ROOT, free_port, serve
 from playwright.sync_api import expect
 
 pytest_plugins = ["browser_fixtures"]
@@ -63,13 +63,15 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
     open_page(tab)
     try_example(tab)
     expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
-    set_budget(tab, samples=600)
+    set_budget(tab, samples=400)
     run_id = start(tab)
 
     tab.wait_for_selector(".tile img")
     tab.reload()
     tab.wait_for_selector(".tile img")
     assert RUN_ID.search(tab.url)[1] == run_id
+    expect(tab.get_by_label("Samples")).to_have_value("400")
+    expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
     wait_for(tab, "done")
     expect(tab.locator(".line")).to_contain_text("Done: 3 generations")
     expect(tab.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
@@ -95,7 +97,7 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
         assert set(hashes) == set(archive.namelist()) - {"manifest.json"}
         for name, entry in hashes.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == entry["sha256"], name
-        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 600
+        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 400
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_a_dropped_folder_is_walked(tab):
 def test_stop_resume_and_a_second_tab(tab, browser, address):
     open_page(tab)
     try_example(tab)
-    set_budget(tab, iterations=6, samples=600)
+    set_budget(tab, iterations=5, samples=400)
     run_id = start(tab)
     tab.get_by_role("button", name="Stop").click()
     wait_for(tab, "stopped")
@@ -236,6 +238,39 @@ def test_an_address_without_a_run_says_so(tab):
     tab.get_by_role("button", name="Start a new run").click()
     expect(tab.locator(".intro")).to_be_visible()
     assert "run=" not in tab.url
+
+
+def test_class_names_that_are_words_need_a_word_of_the_owner(tab, folder):
+    (folder / "3").rename(folder / "anna")
+    open_page(tab)
+    expect(tab.get_by_label("The class names may be public")).to_be_hidden()
+    tab.locator(".folder-input").set_input_files(folder)
+    question = tab.get_by_label("The class names may be public")
+    expect(question).to_be_visible()
+    set_budget(tab, iterations=1, samples=40)
+    tab.get_by_role("button", name="Run", exact=True).click()
+    expect(tab.locator("#problem")).to_contain_text("class names")
+    question.check()
+    start(tab)
+    wait_for(tab, "done")
+    expect(tab.locator(".row h3")).to_have_text(["7", "anna"])
+
+
+def test_a_page_finds_its_run_again_after_the_server_was_restarted(browser, tmp_path):
+    port = free_port()
+    with serve(tmp_path, port) as address:
+        page = browser.new_context(base_url=address).new_page()
+        open_page(page)
+        try_example(page)
+        set_budget(page, iterations=4, samples=2000)
+        start(page)
+        page.wait_for_selector(".tile img")
+    with serve(tmp_path, port):
+        wait_for(page, "stopped")
+        page.get_by_role("button", name="Resume").click()
+        wait_for(page, "done")
+        expect(page.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
+        page.context.close()
 
 
 def test_a_phone_shows_everything_in_its_width(browser, address):

@@ -5,6 +5,7 @@ import io
 import re
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
@@ -37,10 +38,13 @@ def run_id(home, digits):
 
 @pytest.fixture(scope="module")
 def client(home, run_id):
-    async def build():  # within an event loop, or Gradio makes loops that it never closes
+    async def build():
         return build_app(home, "127.0.0.1")
 
-    app = asyncio.run(build())
+    # Within an event loop, or Gradio makes loops that it never closes; in a thread of its own,
+    # because the browser's driver may keep a loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        app = thread.submit(asyncio.run, build()).result()
     with TestClient(app, base_url="http://127.0.0.1:7860") as client:
         yield client
 

@@ -12,6 +12,7 @@ from pe_engine.ui.settings import (
     optional_number,
     read_config,
     read_prompts,
+    shown_fields,
 )
 
 FIELDS = {
@@ -58,6 +59,26 @@ def test_schedules_caps_and_options_are_read():
     assert config.degrees == (1.0, 0.5)
     assert (config.threshold, config.epsilon_cap) == (2.5, 4.0)
     assert config.generator_options == {"rotation": 20.0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"num_samples": (30, 20, 10), "iterations": 2, "degrees": (1.0, 0.25), "threshold": 2.5},
+        {"prompts": ("one", "two"), "class_prompts": {"cat": ("asleep", "awake")}},
+        {
+            "epsilon_cap": 4.0,
+            "delta": 1e-12,
+            "epsilon": 0.67,
+            "seed": 2**62,
+            "keep_features": False,
+        },
+    ],
+)
+def test_shown_settings_are_read_back_unchanged(changes):
+    config = RunConfig(dataset_name="ward", **changes)
+    assert read_config(shown_fields(config), [], ("cat",)) == config
 
 
 def test_a_line_that_begins_with_a_known_class_is_bound_to_it():
