@@ -13,6 +13,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,21 @@ def _side(lines: Sequence[str]) -> float:
     return max(0.55 * max(map(len, lines)), 1.1 * len(lines))
 
 
+@dataclass(frozen=True)
+class Face:
+    """A font at one size: the bitmap of its missing glyph, and heights of letters in pixels."""
+
+    font: ImageFont.FreeTypeFont
+    missing: bytes
+    capital: float
+    x_height: float
+
+    @staticmethod
+    def of(font: ImageFont.FreeTypeFont) -> Face:
+        (_, top, _, bottom), (_, x_top, _, x_bottom) = font.getbbox("H"), font.getbbox("x")
+        return Face(font, bytes(font.getmask(NOT_A_CHARACTER)), bottom - top, x_bottom - x_top)
+
+
 class GlyphAtlas:
     """Distance fields of (font, text) pairs, each drawn once, when it is first asked for.
 
@@ -91,7 +107,7 @@ class GlyphAtlas:
         self.files = tuple(files)
         self.tile = tile
         # An opened font holds about 100 KiB, so only as many as two sizes of each need stay open.
-        self._font = lru_cache(maxsize=2 * len(self.files))(self._open)
+        self._face = lru_cache(maxsize=2 * len(self.files))(self._open)
         self._fitting: dict[str, np.ndarray] = {}
         self._slots: dict[tuple[str, int], int] = {}
         self._fields = torch.empty((0, tile, tile), dtype=torch.float16, device=device)
@@ -152,7 +168,7 @@ class GlyphAtlas:
         strokes = []
         for slot, (text, font) in enumerate(keys, start=used):
             lines = wrap(text)
-            face = self._font(font, self._font_size(lines))
+            face = self._face(font, self._font_size(lines))
             field, stroke = distance_field(face, lines, self.tile)
             self._fields[slot] = torch.from_numpy(field)
             self._slots[text, font] = slot
@@ -161,21 +177,23 @@ class GlyphAtlas:
 
     def _has(self, font: int, character: str) -> bool:
         """Whether the font draws ``character``: some ink, and not the box for missing glyphs."""
-        face = self._font(font, self._font_size([character]))
-        mask, missing = face.getmask(character), face.getmask(NOT_A_CHARACTER)
-        return mask.getbbox() is not None and bytes(mask) != bytes(missing)
+        face = self._face(font, self._font_size([character]))
+        mask = face.font.getmask(character)
+        return mask.getbbox() is not None and bytes(mask) != face.missing
 
     def _font_size(self, lines: Sequence[str]) -> int:
         """Pixels, such that the drawing is finer than a tile and at least some 50 pixels long."""
         return round(2 * max(self.tile, 72) / MARGIN / max(_side(lines), 1.4))
 
-    def _open(self, font: int, size: int) -> ImageFont.FreeTypeFont:
+    def _open(self, font: int, size: int) -> Face:
         # The basic layout is the same on every machine; the other one is not always there.
-        return ImageFont.truetype(str(self.files[font]), size, layout_engine=ImageFont.Layout.BASIC)
+        return Face.of(
+            ImageFont.truetype(str(self.files[font]), size, layout_engine=ImageFont.Layout.BASIC)
+        )
 
 
 def distance_field(
-    font: ImageFont.FreeTypeFont, lines: Sequence[str], tile: int
+    face: Face, lines: Sequence[str], tile: int
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """The field of ``lines``, float32 ``(tile, tile)``, and its row of ``GlyphAtlas.strokes``.
 
@@ -184,29 +202,28 @@ def distance_field(
     """
     from scipy.ndimage import distance_transform_edt
 
-    ink = _centred_ink(font, lines)
+    ink = _centred_ink(face, lines)
     side = len(ink)
     inside, outside = distance_transform_edt(ink), distance_transform_edt(~ink)
     distance = np.where(ink, inside - 0.5, 0.5 - outside) * (2 * MARGIN / side)
     field = Image.fromarray(distance.astype(np.float32)).resize(
         (tile, tile), Image.Resampling.BILINEAR
     )
-    capital = min(2.0, float(np.diff(font.getbbox("H")[1::2])[0]) * 2 * MARGIN / side)
+    capital = min(2.0, face.capital * 2 * MARGIN / side)
     return np.array(field), (2 * float(distance[ink].mean()), capital)
 
 
-def _centred_ink(font: ImageFont.FreeTypeFont, lines: Sequence[str]) -> np.ndarray:
+def _centred_ink(face: Face, lines: Sequence[str]) -> np.ndarray:
     """Whether each pixel holds ink, bool ``(side, side)``, scaled and centred as described above.
 
     The ink counts as at least as long as an "x" is high, so that a full stop stays a dot.
     """
-    text = "\n".join(lines)
+    text, font = "\n".join(lines), face.font
     left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), text, font)
     canvas = Image.new("L", (int(right - left) + 3, int(bottom - top) + 3))
     ImageDraw.Draw(canvas).text((1 - left, 1 - top), text, 255, font, align="center")
     rows, columns = np.nonzero(np.asarray(canvas) > 127)
-    x_height = np.diff(font.getbbox("x")[1::2])[0]
-    longest = max(np.ptp(rows) + 1, np.ptp(columns) + 1, x_height)
+    longest = max(np.ptp(rows) + 1, np.ptp(columns) + 1, face.x_height)
     side = round(MARGIN * longest)
     square = np.zeros((side, side), bool)
     for axis in (rows, columns):
