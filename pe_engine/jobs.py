@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from importlib import import_module
 from pathlib import Path
 
 from pe_engine.build import discard_source, start_run
@@ -13,6 +14,9 @@ from pe_engine.header import RUN_ID, new_run_id
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run, Status
 from pe_engine.storage import RunFolder, owner_folder
+
+SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")
+"""Seconds to load; done while the visitor still chooses, so that the first images come at once."""
 
 
 class JobManager:
@@ -126,6 +130,8 @@ class JobManager:
         return run
 
     def _work(self) -> None:
+        for library in SLOW_TO_LOAD:
+            import_module(library)
         while True:
             with self._changed:
                 self._current = None

@@ -11,6 +11,7 @@ from pe_engine.generators import GENERATORS
 from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Snapshot
+from pe_engine.timing import duration
 
 BAR_WIDTH = 24
 
@@ -60,21 +61,11 @@ def progress_line(snapshot: Snapshot) -> str:
     done = min(len(snapshot.generations) + snapshot.phase_fraction, total + 1) / (total + 1)
     filled = round(BAR_WIDTH * done)
     what = snapshot.phase.value if snapshot.phase else snapshot.status.value
-    left = "" if snapshot.seconds_left is None else f", {time_words(snapshot.seconds_left)} left"
+    left = "" if snapshot.seconds_left is None else f", {duration(snapshot.seconds_left)} left"
     return (
         f"[{'#' * filled:{BAR_WIDTH}}] generation {snapshot.generation} of {total}, "
         f"{what} {snapshot.phase_fraction:.0%}{left}"
     )
-
-
-def time_words(seconds: float) -> str:
-    """A duration for people: ``8 s``, ``2 min 5 s``, ``3 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def budget_table(ledger: Ledger, delta: float) -> str:

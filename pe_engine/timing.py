@@ -54,3 +54,13 @@ class TimeLeft:
             like = _MAKES_IMAGES
         done = sum(self._done[p] for p in like)
         return sum(self._seconds[p] for p in like) / done if done else 0.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``8 s``, ``2 min 5 s``, ``3 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

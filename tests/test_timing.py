@@ -4,7 +4,7 @@ import pytest
 
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase, Progress
-from pe_engine.timing import TimeLeft
+from pe_engine.timing import TimeLeft, duration
 
 RATE = 0.01  # seconds for one image
 
@@ -29,3 +29,8 @@ def test_nothing_is_left_at_the_end_and_a_resumed_run_counts_what_remains():
     seconds = left.record(Progress(2, Phase.VARY, 50, 100), 50 * RATE)
     assert seconds == pytest.approx(150 * RATE)
     assert left.record(Progress(2, Phase.EXPORT, 5, 5), 1.0) == 0.0
+
+
+def test_durations_are_said_as_people_say_them():
+    said = [duration(seconds) for seconds in (0.4, 59.4, 59.6, 125, 3599.6, 11_400)]
+    assert said == ["0 s", "59 s", "1 min 0 s", "2 min 5 s", "1 h 0 min", "3 h 10 min"]
