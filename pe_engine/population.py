@@ -13,7 +13,8 @@ class Population:
     """N synthetic images.
 
     Attributes:
-        images: uint8 ``(N, H, W, 3)``, RGB.
+        images: uint8 ``(N, H, W, 3)``, RGB. A grey generator may give one channel seen three
+            times (stride 0 in the last axis), which takes a third of the memory.
         class_ids: int64 ``(N,)``, each in ``[0, number of classes)``.
         parents: int64 ``(N,)``, the index of each image's parent in the generation before;
             -1 for an image that has none.
@@ -46,7 +47,7 @@ class Population:
     def take(self, indices: np.ndarray) -> Population:
         """The images at ``indices`` (int64, repeats allowed), keeping their recorded parents."""
         return Population(
-            self.images[indices],
+            three_channels(one_channel(self.images)[indices]),
             self.class_ids[indices],
             self.parents[indices],
             {name: array[indices] for name, array in self.state.items()},
@@ -61,12 +62,25 @@ class Population:
     @staticmethod
     def concatenate(parts: Sequence[Population]) -> Population:
         """All parts one after another; they must come from the same generator."""
+        images = [p.images for p in parts]
+        if all(part.strides[-1] == 0 for part in images):
+            images = [one_channel(part) for part in images]
         return Population(
-            np.concatenate([p.images for p in parts]),
+            three_channels(np.concatenate(images)),
             np.concatenate([p.class_ids for p in parts]),
             np.concatenate([p.parents for p in parts]),
             {name: np.concatenate([p.state[name] for p in parts]) for name in parts[0].state},
         )
+
+
+def one_channel(images: np.ndarray) -> np.ndarray:
+    """``(N, H, W, 1)`` where R, G and B are one view of the same memory, else the images."""
+    return images[..., :1] if images.strides[-1] == 0 else images
+
+
+def three_channels(images: np.ndarray) -> np.ndarray:
+    """``(N, H, W, 3)``: one channel seen three times without a copy, or the images themselves."""
+    return np.broadcast_to(images, (*images.shape[:3], 3)) if images.shape[-1] == 1 else images
 
 
 def sample_indices(class_ids: np.ndarray, per_class: int) -> list[np.ndarray]:

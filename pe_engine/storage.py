@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from pe_engine.errors import RunError
-from pe_engine.population import Population
+from pe_engine.population import Population, one_channel, three_channels
 
 OWNER_ONLY_FILE = 0o600
 OWNER_ONLY_FOLDER = 0o700
@@ -140,7 +140,7 @@ class RunFolder:
         with atomic_write(self._generation_path(generation)) as file:
             np.savez(
                 file,
-                images=_without_equal_channels(population.images),
+                images=one_channel(population.images),
                 class_ids=population.class_ids,
                 parents=population.parents,
                 **{f"state_{name}": array for name, array in population.state.items()},
@@ -148,9 +148,8 @@ class RunFolder:
 
     def read_population(self, generation: int) -> Population:
         with np.load(self._generation_path(generation), allow_pickle=False) as file:
-            images = file["images"]
             return Population(
-                np.broadcast_to(images, (*images.shape[:3], 3)),
+                three_channels(file["images"]),
                 file["class_ids"],
                 file["parents"],
                 {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
@@ -197,8 +196,3 @@ class RunFolder:
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     with atomic_write(path) as file:
         file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())
-
-
-def _without_equal_channels(images: np.ndarray) -> np.ndarray:
-    """``(N, H, W, 1)`` where the three channels are one view of the same memory, else as it is."""
-    return images[..., :1] if images.strides[-1] == 0 else images
