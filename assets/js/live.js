@@ -138,11 +138,6 @@ function showVotes(generation) {
 
 function render() {
   const incoming = props.value || {};
-  if (incoming.fresh && incoming.run_id !== wanted()) { // a run this tab has just started
-    setAddress(incoming.run_id);
-    trigger("attach_run", { run_id: incoming.run_id });
-    if (innerWidth <= 1000 || root.getBoundingClientRect().top < 0) root.scrollIntoView();
-  }
   if ((incoming.run_id || "") !== wanted()) return;
   const before = view;
   if (before?.run_id !== incoming.run_id) {
@@ -163,6 +158,12 @@ function render() {
   showStatus();
   showSlider();
   if (before && before.status !== view.status) set(".announce", view.line);
+}
+
+function adopt(runId) { // the run this tab has just started
+  setAddress(runId);
+  trigger("attach_run", { run_id: runId });
+  if (innerWidth <= 1000 || root.getBoundingClientRect().top < 0) root.scrollIntoView();
 }
 
 function leave() { // back to the empty page, without touching the run
@@ -190,6 +191,8 @@ function stepZoom(event) {
   const at = images.findIndex((image) => image.src === find(".zoom img").src);
   openZoom(images[(at + step + images.length) % images.length]);
 }
+
+document.addEventListener("run-started", ({ detail }) => detail && adopt(detail));
 
 const press = (selector, action) =>
   root.querySelectorAll(selector).forEach((node) => node.addEventListener("click", action));

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,9 @@ from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
-from pe_engine.runner import Run, Status
-from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.settings import budget_sentence, read_config
 from pe_engine.ui.uploads import Uploads
-
-POLL_SECONDS = 0.2
-IDLE_POLL_SECONDS = 1.0  # a stopped run may be resumed from another tab
-HEARTBEAT_SECONDS = 4.0  # tells the page that the stream still lives
 
 
 class Handlers:
@@ -79,8 +72,8 @@ class Handlers:
         source: Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         options: Sequence[tuple[str, str]],
-    ) -> tuple[Any, Any, str]:
-        """Queue a run. Returns the view for this tab, the drop zone's value, and the problem."""
+    ) -> tuple[str, Any, str]:
+        """Queue a run. Returns its id ("" if refused), the drop zone's value, and the problem."""
         try:
             path = self._path(source)
             class_names = open_dataset(path, fields["classes"]).class_names
@@ -88,9 +81,9 @@ class Handlers:
             uploaded = source["kind"] == "upload"
             run = self.manager.submit(config, path, delete_source=uploaded)
         except PEError as error:
-            return gr.skip(), gr.skip(), problem_html(error)
+            return "", gr.skip(), problem_html(error)
         used = {"kind": "", "note": "The run took these images; drop them again for another run."}
-        return view_of(run) | {"fresh": True}, used if uploaded else gr.skip(), ""
+        return run.run_id, used if uploaded else gr.skip(), ""
 
     def config_of(self, run_id: str) -> RunConfig | None:
         """The settings of a run; None where there is no such run."""
@@ -98,24 +91,6 @@ class Handlers:
             return find_run(self.manager, run_id).snapshot.config
         except HTTPException:
             return None
-
-    async def attach(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
-        """Views of the run, one a change, until it is done; it never affects the run."""
-        version, told = -1, 0.0
-        while True:
-            try:
-                run = await asyncio.to_thread(find_run, self.manager, run_id)
-            except HTTPException as error:
-                yield missing_view(run_id, str(error.detail))
-                return
-            snapshot = run.snapshot
-            now = time.monotonic()
-            if snapshot.version != version or now - told > HEARTBEAT_SECONDS:
-                version, told = snapshot.version, now
-                yield view_of(run) | {"beat": now}
-            if snapshot.status in (Status.DONE, Status.FAILED):
-                return
-            await asyncio.sleep(POLL_SECONDS if snapshot.status in LIVE else IDLE_POLL_SECONDS)
 
     def stop(self, run_id: str) -> str:
         """Ask the run to stop; returns the problem, if any."""
@@ -128,16 +103,6 @@ class Handlers:
     def delete(self, run_id: str) -> str:
         """Delete the run; returns the problem, if any."""
         return _problem_of(lambda: self.manager.delete(run_id))
-
-
-def view_of(run: Run) -> dict[str, Any]:
-    """The run as the page shows it."""
-    return live_view(run.snapshot, (run.folder / "report.html").is_file())
-
-
-def leave() -> dict[str, Any]:
-    """The view of no run."""
-    return NO_RUN
 
 
 def summary_html(dataset: PrivateDataset) -> str:

@@ -10,10 +10,13 @@ import gradio as gr
 
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.fields import BUDGET_FIELDS, Form
-from pe_engine.ui.handlers import Handlers, leave
+from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.live import NO_RUN
+from pe_engine.ui.viewers import Viewers
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
 HEADER = """
 <header class="top">
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="9" cy="9" r="5"/>
@@ -28,8 +31,8 @@ HEADER = """
 """
 
 
-def build_page(handlers: Handlers) -> gr.Blocks:
-    """The one page, wired to ``handlers``."""
+def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
+    """The one page, wired to ``handlers`` and ``viewers``."""
     form = Form()
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="header", apply_default_css=False)
@@ -39,7 +42,9 @@ def build_page(handlers: Handlers) -> gr.Blocks:
             with gr.Column(elem_id="stage"):
                 live = _script_html("live", NO_RUN, elem_id="live")
         _wire_setup(handlers, form, source, summary, meaning, problem)
-        _wire_run(handlers, page, form, source, live, problem, run_button)
+        _wire_start(handlers, form, source, problem, run_button)
+        _wire_live(handlers, viewers, page, live, problem)
+        _wire_restore(handlers, page, form)
     return page
 
 
@@ -87,24 +92,22 @@ def _wire_setup(
     problem: gr.HTML,
 ) -> None:
     fields = form.fields
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-
     source.source_changed(
         handlers.describe_source,
         [source, fields["classes"]],
         [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
-        **quiet,
+        **QUIET,
     )
     source.source_changed(
-        lambda value: (value or {}).get("name", ""), source, fields["dataset_name"], **quiet
+        lambda value: (value or {}).get("name", ""), source, fields["dataset_name"], **QUIET
     )
     fields["classes"].input(
         handlers.describe_source,
         [source, fields["classes"]],
         [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
-        **quiet,
+        **QUIET,
     )
 
     async def budget(*values: Any) -> str:
@@ -117,7 +120,7 @@ def _wire_setup(
         meaning,
         trigger_mode="always_last",
         concurrency_limit=4,
-        **quiet,
+        **QUIET,
     )
     fields["generator"].change(
         lambda chosen: [
@@ -126,60 +129,60 @@ def _wire_setup(
         ],
         fields["generator"],
         [fields["generator"], *form.groups.values()],
-        **quiet,
+        **QUIET,
     )
 
 
-def _wire_run(
-    handlers: Handlers,
-    page: gr.Blocks,
-    form: Form,
-    source: gr.HTML,
-    live: gr.HTML,
-    problem: gr.HTML,
-    run_button: gr.Button,
+def _wire_start(
+    handlers: Handlers, form: Form, source: gr.HTML, problem: gr.HTML, run_button: gr.Button
 ) -> None:
-    stream = {
-        "concurrency_limit": None,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "trigger_mode": "multiple",
-    }
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    started = gr.Textbox(visible="hidden")
 
-    def start(values: dict[Any, Any]) -> tuple[Any, Any, str]:
+    def start(values: dict[Any, Any]) -> tuple[str, Any, str]:
         return handlers.start(values[source], *form.read(values))
 
+    run_button.click(start, {source, *form.components()}, [started, source, problem], **QUIET).then(
+        None, started, js=TELL_STARTED
+    )
+
+
+def _wire_live(
+    handlers: Handlers, viewers: Viewers, page: gr.Blocks, live: gr.HTML, problem: gr.HTML
+) -> None:
+    stream = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
+    quick = {"queue": False, **QUIET}
+
     async def attach_by_address(request: gr.Request):
-        run_id = request.query_params.get("run", "")
-        if run_id:
-            async for view in handlers.attach(run_id):
-                yield view
-        else:
+        run_id = request.query_params.get("run")
+        if not run_id:
             yield NO_RUN
-
-    def restore(request: gr.Request) -> list[Any]:
-        config = handlers.config_of(request.query_params.get("run", ""))
-        return [gr.skip()] * len(form.components()) if config is None else form.update(config)
-
-    async def attach(event: gr.EventData):
-        async for view in handlers.attach(_run_id(event)):
+            return
+        async for view in viewers.attach(request.session_hash, run_id):
             yield view
 
-    run_button.click(
-        start,
-        {source, *form.components()},
-        [live, source, problem],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    loaded = page.load(attach_by_address, None, live, **stream)
-    page.load(restore, None, form.components(), show_progress="hidden", api_visibility="private")
-    attached = live.attach_run(attach, None, live, **stream)
-    live.leave_run(leave, None, live, cancels=[loaded, attached], **quick)
+    async def attach(request: gr.Request, event: gr.EventData):
+        async for view in viewers.attach(request.session_hash, _run_id(event)):
+            yield view
+
+    def leave(request: gr.Request) -> dict[str, Any]:
+        return viewers.leave(request.session_hash)
+
+    page.load(attach_by_address, None, live, **stream)
+    live.attach_run(attach, None, live, **stream)
+    live.leave_run(leave, None, live, **quick)
     live.stop_run(_on_run(handlers.stop), None, problem, **quick)
     live.resume_run(_on_run(handlers.resume), None, problem, **quick)
     live.delete_run(_on_run(handlers.delete), None, problem, **quick)
+
+
+def _wire_restore(handlers: Handlers, page: gr.Blocks, form: Form) -> None:
+    components = form.components()
+
+    def restore(request: gr.Request) -> list[Any]:
+        config = handlers.config_of(request.query_params.get("run", ""))
+        return [gr.skip()] * len(components) if config is None else form.update(config)
+
+    page.load(restore, None, components, **QUIET)
 
 
 def _on_run(action: Callable[[str], str]) -> Callable[[gr.EventData], str]:

@@ -55,6 +55,7 @@ def build_app(home: Path, host: str) -> FastAPI:
     from pe_engine.ui.handlers import Handlers
     from pe_engine.ui.layout import ASSETS, build_page
     from pe_engine.ui.theme import THEME
+    from pe_engine.ui.viewers import Viewers
 
     uploads = Uploads(home)
     uploads.remove_stale()
@@ -74,7 +75,7 @@ def build_app(home: Path, host: str) -> FastAPI:
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
-    page = build_page(Handlers(uploads, manager))
+    page = build_page(Handlers(uploads, manager), Viewers(manager))
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     return gr.mount_gradio_app(
         app,

@@ -33,7 +33,10 @@ def try_example(tab):
 
 def start(tab):
     tab.get_by_role("button", name="Run", exact=True).click()
-    tab.wait_for_url(RUN_ID)
+    tab.wait_for_function(
+        "location.search.includes('run=') || document.querySelector('#problem p')"
+    )
+    assert tab.locator("#problem").text_content().strip() == ""
     return RUN_ID.search(tab.url)[1]
 
 
@@ -191,7 +194,7 @@ def test_the_slider_stays_where_it_was_put(tab):
     try_example(tab)
     set_budget(tab, iterations=3, samples=300)
     start(tab)
-    tab.wait_for_selector('.rows[data-generation="1"]')
+    tab.wait_for_selector(".slide input:enabled")
     show_generation(tab, 0)
     wait_for(tab, "done")
     assert tab.locator(".rows").get_attribute("data-generation") == "0"
@@ -262,7 +265,7 @@ def test_a_page_finds_its_run_again_after_the_server_was_restarted(browser, tmp_
         page = browser.new_context(base_url=address).new_page()
         open_page(page)
         try_example(page)
-        set_budget(page, iterations=4, samples=2000)
+        set_budget(page, iterations=3, samples=1000)
         start(page)
         page.wait_for_selector(".tile img")
     with serve(tmp_path, port):

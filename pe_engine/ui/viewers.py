@@ -1,0 +1,67 @@
+"""Tabs that watch a run. Any number may; none of them affects it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import HTTPException
+
+from pe_engine.jobs import JobManager
+from pe_engine.runner import Status
+from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
+from pe_engine.ui.run_routes import find_run
+
+POLL_SECONDS = 0.2
+IDLE_POLL_SECONDS = 1.0  # a stopped run may be resumed from another tab
+HEARTBEAT_SECONDS = 4.0  # tells the page that the stream still lives
+
+
+class Viewers:
+    """Which run each tab watches; a tab watches one at a time."""
+
+    def __init__(self, manager: JobManager) -> None:
+        self._manager = manager
+        self._watching: dict[str, object] = {}
+
+    async def attach(self, tab: str, run_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Views of the run, one a change, until it is done or the tab watches something else.
+
+        Args:
+            tab: Gradio's session hash.
+            run_id: any text; without such a run there is one view that says so.
+        """
+        mine = self._watching[tab] = object()
+        try:
+            async for view in self._views(run_id):
+                if self._watching.get(tab) is not mine:
+                    return
+                yield view
+        finally:
+            if self._watching.get(tab) is mine:
+                del self._watching[tab]
+
+    def leave(self, tab: str) -> dict[str, Any]:
+        """End the tab's views; returns the view of no run."""
+        self._watching.pop(tab, None)
+        return NO_RUN
+
+    async def _views(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
+        version, told = -1, 0.0
+        while True:
+            try:
+                run = await asyncio.to_thread(find_run, self._manager, run_id)
+            except HTTPException as error:
+                yield missing_view(run_id, str(error.detail))
+                return
+            snapshot = run.snapshot
+            now = time.monotonic()
+            if snapshot.version != version or now - told > HEARTBEAT_SECONDS:
+                version, told = snapshot.version, now
+                has_report = (run.folder / "report.html").is_file()
+                yield live_view(snapshot, has_report) | {"beat": now}
+            if snapshot.status is Status.DONE:
+                return
+            await asyncio.sleep(POLL_SECONDS if snapshot.status in LIVE else IDLE_POLL_SECONDS)
