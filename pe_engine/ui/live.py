@@ -81,7 +81,7 @@ def settings_line(snapshot: Snapshot) -> str:
     samples = config.sample_schedule[-1]
     return (
         f"{config.dataset_name} · {config.generator.replace('_', ' ')} · {samples:,} samples · "
-        f"σ = {snapshot.noise_multiplier:.3g} votes of noise"
+        f"σ\u00a0=\u00a0{snapshot.noise_multiplier:.3g} votes of noise"
     )
 
 

@@ -55,7 +55,7 @@ def _one_run(page: Page, name: str) -> None:
     _save(page, f"data{name}")
     page.get_by_label("Iterations").fill("5")
     page.keyboard.press("Control+Enter")
-    page.wait_for_selector('.rows[data-generation="2"] .tile img')
+    page.wait_for_function("document.querySelector('.rows').dataset.generation >= 2")
     page.wait_for_function("document.querySelector('.votes img').complete")
     _save(page, f"during{name}")
     page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
@@ -67,6 +67,9 @@ def _one_run(page: Page, name: str) -> None:
 
 
 def _save(page: Page, name: str) -> None:
+    page.mouse.move(1, 1)
+    if page.viewport_size == DESKTOP:
+        page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(400)  # the progress bar glides to its place
     shot = Image.open(io.BytesIO(page.screenshot()))
     shot.convert("RGB").quantize(200).save(SHOTS / f"{name}.png", optimize=True)
