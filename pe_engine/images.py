@@ -42,6 +42,9 @@ def to_uint8_rgb(image: Image.Image, size: int) -> np.ndarray:
     if image.mode in _DEEP_MODES:
         image = _eight_bits(image)
     see_through = image.mode in _ALPHA_MODES or "transparency" in image.info
+    if image.mode == "L" and not see_through:  # three channels would take three times as long
+        grey = np.asarray(_square(image, size))
+        return np.broadcast_to(grey[..., None], (size, size, 3))
     mode = "RGBA" if see_through else "RGB"
     image = _square(image if image.mode == mode else image.convert(mode), size)
     if see_through:

@@ -116,6 +116,13 @@ class FolderSource:
         """The function that reads these files, while the context is open."""
         yield self._read
 
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 where it is gone."""
+        try:
+            return (self._root / name).lstat().st_size
+        except OSError:
+            return 0
+
     def _read(self, name: str, size: int = -1) -> bytes:
         try:
             with open(self._root / name, "rb", opener=_open_plain) as file:

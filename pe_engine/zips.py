@@ -84,6 +84,10 @@ class ZipSource:
         else:
             self.skipped.append(Skipped(name, reason))
 
+    def size(self, name: str) -> int:
+        """Bytes of a member as the zip declares them, unpacked."""
+        return self._infos[name].file_size
+
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """The function that reads these members, while the context is open."""
