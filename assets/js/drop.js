@@ -20,8 +20,9 @@ function show(state, text = "", fraction = 0) {
   }
 }
 
-function complain(sentence) {
+function complain(sentence, isNote = false) {
   find(".drop-problem").textContent = sentence;
+  find(".drop-problem").classList.toggle("is-note", isNote);
 }
 
 function setValue(value) {
@@ -208,5 +209,5 @@ for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) =
 watch("value", () => { // set by a handler, e.g. after a run has taken the images
   const value = props.value || {};
   if (!value.kind) show("idle");
-  complain(value.note || "");
+  complain(value.note || "", true);
 });

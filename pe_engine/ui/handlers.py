@@ -72,8 +72,13 @@ class Handlers:
         source: Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         options: Sequence[tuple[str, str]],
-    ) -> tuple[str, Any, str]:
-        """Queue a run. Returns its id ("" if refused), the drop zone's value, and the problem."""
+    ) -> tuple[str, Any, Any, str]:
+        """Queue a run.
+
+        Returns:
+            the run's id ("" if refused), the drop zone's value, the summary of the private images
+            and the problem, both as HTML.
+        """
         try:
             path = self._path(source)
             class_names = open_dataset(path, fields["classes"]).class_names
@@ -81,9 +86,11 @@ class Handlers:
             uploaded = source["kind"] == "upload"
             run = self.manager.submit(config, path, delete_source=uploaded)
         except PEError as error:
-            return "", gr.skip(), problem_html(error)
+            return "", gr.skip(), gr.skip(), problem_html(error)
+        if not uploaded:
+            return run.run_id, gr.skip(), gr.skip(), ""
         used = {"kind": "", "note": "The run took these images; drop them again for another run."}
-        return run.run_id, used if uploaded else gr.skip(), ""
+        return run.run_id, used, "", ""
 
     def config_of(self, run_id: str) -> RunConfig | None:
         """The settings of a run; None where there is no such run."""

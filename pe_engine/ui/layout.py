@@ -42,7 +42,7 @@ def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
             with gr.Column(elem_id="stage"):
                 live = _script_html("live", NO_RUN, elem_id="live")
         _wire_setup(handlers, form, source, summary, meaning, problem)
-        _wire_start(handlers, form, source, problem, run_button)
+        _wire_start(handlers, form, [source, summary, problem], run_button)
         _wire_live(handlers, viewers, page, live, problem)
         _wire_restore(handlers, page, form)
     return page
@@ -92,15 +92,17 @@ def _wire_setup(
     problem: gr.HTML,
 ) -> None:
     fields = form.fields
+
+    # One handler for both: a run started at once must not miss the name.
+    def describe_and_name(value: dict[str, Any], rule: str) -> tuple[Any, ...]:
+        return *handlers.describe_source(value, rule), value.get("name", "")
+
     source.source_changed(
-        handlers.describe_source,
+        describe_and_name,
         [source, fields["classes"]],
-        [summary, fields["public_class_names"], problem],
+        [summary, fields["public_class_names"], problem, fields["dataset_name"]],
         trigger_mode="always_last",
         **QUIET,
-    )
-    source.source_changed(
-        lambda value: (value or {}).get("name", ""), source, fields["dataset_name"], **QUIET
     )
     fields["classes"].input(
         handlers.describe_source,
@@ -133,15 +135,14 @@ def _wire_setup(
     )
 
 
-def _wire_start(
-    handlers: Handlers, form: Form, source: gr.HTML, problem: gr.HTML, run_button: gr.Button
-) -> None:
+def _wire_start(handlers: Handlers, form: Form, told: list[gr.HTML], run_button: gr.Button) -> None:
+    source = told[0]
     started = gr.Textbox(visible="hidden")
 
-    def start(values: dict[Any, Any]) -> tuple[str, Any, str]:
+    def start(values: dict[Any, Any]) -> tuple[Any, ...]:
         return handlers.start(values[source], *form.read(values))
 
-    run_button.click(start, {source, *form.components()}, [started, source, problem], **QUIET).then(
+    run_button.click(start, {source, *form.components()}, [started, *told], **QUIET).then(
         None, started, js=TELL_STARTED
     )
 

@@ -131,6 +131,7 @@ def test_a_folder_keeps_its_classes_and_is_deleted_once_read(tab, folder, app_ho
     expect(tab.locator(".row h3")).to_have_text(["3", "7"])
     assert list(app_home.glob("uploads/*/*")) == []
     expect(tab.locator(".drop-problem")).to_contain_text("drop them again")
+    expect(tab.locator("#summary")).to_be_hidden()
     # Nothing of it is where Gradio would serve it, and no name of it is anywhere in the home.
     assert [p for p in app_home.glob("gradio/**/*") if p.is_file()] == []
     assert not any("secret-note" in p.name for p in app_home.rglob("*"))
