@@ -36,15 +36,19 @@ def run_id(home, digits):
     return run.run_id
 
 
-@pytest.fixture(scope="module")
-def client(home, run_id):
+def built(home, host):
     async def build():
-        return build_app(home, "127.0.0.1")
+        return build_app(home, host)
 
     # Within an event loop, or Gradio makes loops that it never closes; in a thread of its own,
     # because the browser's driver may keep a loop running in this one.
     with ThreadPoolExecutor(1) as thread:
-        app = thread.submit(asyncio.run, build()).result()
+        return thread.submit(asyncio.run, build()).result()
+
+
+@pytest.fixture(scope="module")
+def client(home, run_id):
+    app = built(home, "127.0.0.1")
     with TestClient(app, base_url="http://127.0.0.1:7860") as client:
         yield client
 
@@ -87,9 +91,13 @@ def test_a_foreign_name_for_this_machine_is_refused(client, home):
     assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
 
 
-def test_no_other_site_may_read_an_answer(client):
-    answer = client.get("/config", headers={"origin": "https://evil.example"})
-    assert "access-control-allow-origin" not in answer.headers
+def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
+    with TestClient(built(tmp_path, "0.0.0.0"), base_url="http://studio.example") as shared:
+        answer = shared.get("/config", headers={"origin": "https://evil.example"})
+        assert answer.status_code == 200
+        assert "access-control-allow-origin" not in answer.headers
+        assert shared.post("/uploads", headers={"origin": "https://evil.example"}).is_error
+        assert shared.post("/uploads", headers={"origin": "http://studio.example"}).is_success
 
 
 def test_an_upload_and_its_removal(client, home):
