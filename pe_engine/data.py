@@ -10,10 +10,11 @@ import hashlib
 import os
 import zipfile
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,8 +114,8 @@ class PrivateDataset:
         Args:
             image_size: S, height and width in pixels.
             batch_size: files in a batch, fewer where so many images would exceed 64 MiB.
-            workers: threads that decode; None for one per processor, at most 8, and a single one
-                for tiny files.
+            workers: threads that decode; None for one per processor, at most 8, and for none but
+                the caller's where files are tiny.
 
         Raises:
             DataError: none of the files can be read (after the last batch), or the zip is gone.
@@ -123,7 +124,7 @@ class PrivateDataset:
         found = 0
         pending: deque[_Pending] = deque()
         with self._source.reader() as read:
-            pool = ThreadPoolExecutor(workers or self._useful_threads())
+            pool = self._pool(workers)
             try:
                 for start in range(0, len(self), step):
                     rows = range(start, min(start + step, len(self)))
@@ -147,16 +148,15 @@ class PrivateDataset:
                 f"files says why. Choose a folder or zip of {FORMATS} images."
             )
 
-    def _useful_threads(self) -> int:
+    def _pool(self, workers: int | None) -> Executor:
         # Pillow decodes with the interpreter's lock released; around tiny images the lock is all
-        # that matters, and threads that fight for it take half as long again.
+        # that matters, and threads that pass it to and fro take up to twice as long.
         sample = self._names[:: max(1, len(self) // 64)]
-        tiny = sum(map(self._source.size, sample)) < _TINY_BYTES * len(sample)
-        return 1 if tiny else min(8, os.cpu_count() or 1)
+        if workers is None and sum(map(self._source.size, sample)) < _TINY_BYTES * len(sample):
+            return _SameThread()
+        return ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
 
-    def _submit(
-        self, pool: ThreadPoolExecutor, read: Read, rows: range, image_size: int
-    ) -> _Pending:
+    def _submit(self, pool: Executor, read: Read, rows: range, image_size: int) -> _Pending:
         chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
         return _Pending(
             rows, [pool.submit(self._decode, read, chunk, image_size) for chunk in chunks]
@@ -202,6 +202,15 @@ class _Pending:
 
     rows: range
     chunks: list[Future[list[_Decoded | Skipped]]]
+
+
+class _SameThread(Executor):
+    """Runs what it is given at once."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
+        future: Future = Future()
+        future.set_result(function(*arguments))
+        return future
 
 
 def open_dataset(
