@@ -16,7 +16,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.patches import StepPatch
 
 INCHES = (7.2, 3.0)
 DOTS_PER_INCH = 200  # 1440 x 600 pixels: 720 x 300 on a screen of double density
@@ -59,23 +58,28 @@ def vote_histogram(
     colours = _DARK if dark else _LIGHT
     figure, axes = _blank(colours, height=0.66)
     above = noisy_votes > threshold
-    edges = _integer_edges(noisy_votes, noise_multiplier, threshold)
-    below_counts = np.histogram(noisy_votes[~above], edges)[0]
-    all_counts = np.histogram(noisy_votes, edges)[0]
-    peak = int(all_counts.max())
+    split = np.floor(threshold) + 0.5  # between the last whole number not above H and the next
+    edges = _integer_edges(noisy_votes, noise_multiplier, split)
+    counts = np.histogram(noisy_votes, edges)[0]
+    peak = int(counts.max())
     log = np.abs(noisy_votes).max() > LOG_BEYOND_SIGMA * noise_multiplier and peak > LOG_ABOVE_PEAK
     floor = 0.6 if log else 0.0
 
     band = axes.axvspan(
         -noise_multiplier, noise_multiplier, color=colours.band, alpha=0.2, lw=0, zorder=0
     )
-    grey, coloured = _stacked(axes, edges, below_counts, all_counts, floor, colours)
+    passes = edges[:-1] >= split
+    heights = np.maximum(counts, floor)
+    grey, coloured = (
+        axes.stairs(np.where(bars, heights, floor), edges, baseline=floor, fill=True, color=colour)
+        for bars, colour in ((~passes, colours.below), (passes, colours.above))
+    )
     axes.set_xlim(edges[0], edges[-1])
     if log:
         axes.set_yscale("log")
     axes.set_ylim(floor, peak ** (HEADROOM + 0.1) if log else peak * HEADROOM)
     _count_ticks(axes, log)
-    _draw_threshold(axes, threshold, colours)
+    _draw_threshold(axes, split, f"threshold H = {_votes(threshold)}", colours)
     _label(axes, "noisy votes per candidate", "candidates" + (" (log scale)" if log else ""))
     entries = {
         f"{np.count_nonzero(above):,} above H": coloured,
@@ -122,28 +126,16 @@ def epsilon_curve(epsilons: Sequence[float], dark: bool = False) -> bytes:
     return _png(figure)
 
 
-def _integer_edges(votes: np.ndarray, sigma: float, threshold: float) -> np.ndarray:
-    """Bin edges halfway between integers, all bins the same whole number of votes wide."""
-    low = int(np.floor(min(votes.min(), -1.15 * sigma)))
-    high = int(np.ceil(max(votes.max(), 1.15 * sigma, threshold + 0.15 * sigma)))
-    width = -(-(high - low + 1) // MAX_BINS)
-    bins = -(-(high - low + 1) // width)
-    return low - 0.5 + width * np.arange(bins + 1)
+def _integer_edges(votes: np.ndarray, sigma: float, split: float) -> np.ndarray:
+    """Bin edges halfway between integers, all bins the same whole number of votes wide.
 
-
-def _stacked(
-    axes: Axes,
-    edges: np.ndarray,
-    below: np.ndarray,
-    everything: np.ndarray,
-    floor: float,
-    colours: _Colours,
-) -> tuple[StepPatch, StepPatch]:
-    """Grey bars from ``floor`` to ``below``, coloured ones from there to ``everything``."""
-    low = np.maximum(below, floor)
-    grey = axes.stairs(low, edges, baseline=floor, fill=True, color=colours.below)
-    high = np.maximum(everything, floor)
-    return grey, axes.stairs(high, edges, baseline=low, fill=True, color=colours.above)
+    ``split`` (a whole number and a half) is one of them, so that no bar straddles the threshold.
+    """
+    low = np.floor(min(votes.min(), -1.15 * sigma)) - 0.5
+    high = np.ceil(max(votes.max(), 1.15 * sigma, split + 0.15 * sigma)) + 0.5
+    width = np.ceil((high - low) / MAX_BINS)
+    bins_below, bins_above = np.ceil((split - low) / width), np.ceil((high - split) / width)
+    return split + width * np.arange(-bins_below, bins_above + 1)
 
 
 def _blank(colours: _Colours, height: float) -> tuple[Figure, Axes]:
@@ -181,14 +173,14 @@ def _votes(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def _draw_threshold(axes: Axes, threshold: float, colours: _Colours) -> None:
-    """The line at H, with its label on the side where there is room."""
-    axes.axvline(threshold, color=colours.line, lw=1.8)
+def _draw_threshold(axes: Axes, split: float, text: str, colours: _Colours) -> None:
+    """A line between the bars that pass and the others, labelled where there is room."""
+    axes.axvline(split, color=colours.line, lw=1.8)
     low, high = axes.get_xlim()
-    left = (threshold - low) / (high - low) > 0.8
+    left = (split - low) / (high - low) > 0.8
     axes.annotate(
-        f"threshold H = {_votes(threshold)}",
-        (threshold, 1),
+        text,
+        (split, 1),
         xycoords=("data", "axes fraction"),
         xytext=(-6 if left else 6, -3),
         textcoords="offset points",

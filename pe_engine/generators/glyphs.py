@@ -53,7 +53,7 @@ def tidy(text: str) -> str:
     if not text:
         raise GeneratorError(
             "There is no text to draw: the images have neither a class name nor a prompt. "
-            "Give a prompt, such as `--prompt A`."
+            "Give a prompt."
         )
     if len(text) > MAX_TEXT:
         raise GeneratorError(
