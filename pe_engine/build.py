@@ -10,9 +10,9 @@ import numpy as np
 
 from pe_engine.components import checked_options, load_class, resolve_device
 from pe_engine.config import RunConfig
-from pe_engine.data import PrivateDataset, open_dataset
+from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
-from pe_engine.errors import BudgetError, ConfigError, RunError
+from pe_engine.errors import ConfigError, RunError
 from pe_engine.events import Event, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.export import GenerationRecord, export_run
@@ -31,6 +31,7 @@ EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zi
 """5,000 handwritten digits, public data."""
 
 MAX_CLASSES_ON_SHEET = 20
+MAX_POPULATION_BYTES = 4 * 2**30
 
 
 def plan_budget(config: RunConfig) -> BudgetPlan:
@@ -75,8 +76,8 @@ def class_plans(
     if not public and ("",) in prompts:
         raise ConfigError(
             f"The {len(class_names)} class names would be given to the generator and so show in "
-            "the synthetic images. Say that they may be public (--public-class-names), or give "
-            "prompts (--prompt, or --class-prompt for each class)."
+            "the synthetic images. Say that class names may be public, or give prompts for all "
+            "classes."
         )
     shown = class_names if public else [""] * len(class_names)
     return tuple(ClassPlan(name, texts) for name, texts in zip(shown, prompts, strict=True))
@@ -92,15 +93,21 @@ def start_run(
     ledger: Ledger,
     *,
     run_id: str | None = None,
-    delete_source: bool = False,
-) -> Header:
+    upload: bool = False,
+    limits: Limits = LOCAL_LIMITS,
+) -> PrivateDataset:
     """Check everything, reserve the budget and make the run's folder; no image is read.
 
     Args:
         out: the run's folder; must not hold a run or other files.
         source: folder or zip of private images.
         run_id: a fresh one when None.
-        delete_source: ``source`` is an upload, to be deleted once it has been read.
+        upload: ``source`` is a zip of our own; it moves into the run's folder and is deleted once
+            it has been read.
+        limits: on the private data set.
+
+    Returns:
+        The private images, found but not read.
 
     Raises:
         ConfigError, DataError, RunError, BudgetError: nothing was made and nothing reserved.
@@ -108,54 +115,63 @@ def start_run(
     folder = RunFolder(out)
     folder.check_free()
     checked_options(config.generator, config.generator_options)
+    resolve_device(config.device)
     budget = plan_budget(config)
-    dataset = open_dataset(source, config.classes)
+    dataset = open_dataset(source, config.classes, limits)
     public_names = names_are_public(config, dataset.class_names, source)
     class_plans(config, dataset.class_names, public_names)
     _check_sizes(config, len(dataset.class_names))
     header = Header(
         run_id=run_id or new_run_id(),
+        ledger=ledger.identity,
         config=config,
         class_names=tuple(dataset.class_names),
         rule=dataset.rule,
         public_names=public_names,
-        data_summary=dataset.describe(),
         budget=budget,
     )
-    folder.create(
-        header=header.to_json(), source={"path": str(source.resolve()), "upload": delete_source}
-    )
+    folder.create(header.to_json())
     try:
-        reserve_budget(header, ledger)
-    except BudgetError:
+        _reserve_budget(header, folder, ledger)
+        try:
+            folder.adopt_source(source, upload)
+        except OSError:
+            ledger.close_run(header.run_id)
+            raise
+    except BaseException:
         folder.delete()
         raise
-    return header
+    return dataset
 
 
-def reserve_budget(header: Header, ledger: Ledger) -> None:
-    """Reserve what the run has not committed yet.
-
-    Raises:
-        BudgetError: the data set's cap would be exceeded.
-    """
-    config = header.config
-    cap = config.epsilon_cap and Cap(config.epsilon_cap, config.delta, config.adjacency)
-    charge = Charge(header.budget.noise_multiplier, config.neighbours, config.iterations)
-    ledger.open_run(header.run_id, config.dataset_name, charge, cap)
-
-
-def continue_run(folder: RunFolder, ledger: Ledger, source: Path | None = None) -> Iterator[Event]:
+def continue_run(
+    folder: RunFolder, ledger: Ledger, dataset: PrivateDataset | None = None
+) -> Iterator[Event]:
     """The events of the run in ``folder``, from where it is to the zip.
 
-    The caller has reserved the budget. Closing the iterator stops the run and gives back the
-    reservation of generations not made; the private features wait for a resume. When the run is
-    done they are deleted.
+    Closing the iterator stops the run and gives back the reservation of generations not made; the
+    private features wait for a resume. When the run is done they are deleted.
 
     Args:
-        source: the private images again, for a run whose features were not kept.
+        dataset: the private images, if they have just been found and not moved since.
+
+    Raises:
+        PEError: with what to do; the run can be resumed.
     """
     header = Header.from_json(folder.read_header())
+    with folder.locked():
+        _reserve_budget(header, folder, ledger)
+        try:
+            yield from _evolution(header, folder, ledger, dataset).events()
+        finally:
+            ledger.close_run(header.run_id)
+        folder.delete_private()
+        yield from export(folder, header, ledger)
+
+
+def _evolution(
+    header: Header, folder: RunFolder, ledger: Ledger, dataset: PrivateDataset | None
+) -> Evolution:
     config, budget = header.config, header.budget
     device = resolve_device(config.device)
     generator = load_class(GENERATORS, config.generator)(
@@ -171,10 +187,9 @@ def continue_run(folder: RunFolder, ledger: Ledger, source: Path | None = None) 
         embedder=embedder,
         ledger=ledger,
         folder=folder,
-        open_source=lambda: _open_source(folder, header, source),
-        discard_source=lambda: discard_source(folder),
+        open_source=lambda: dataset or open_dataset(folder.read_source(), header.rule),
     )
-    evolution = Evolution(
+    return Evolution(
         config=config,
         classes=class_plans(config, header.class_names, header.public_names),
         generator=generator,
@@ -184,12 +199,27 @@ def continue_run(folder: RunFolder, ledger: Ledger, source: Path | None = None) 
         threshold=budget.threshold,
         epsilons=budget.epsilons,
     )
-    try:
-        yield from evolution.events()
-    finally:
-        ledger.close_run(header.run_id)
-    folder.delete_private()
-    yield from export(folder, header, ledger)
+
+
+def _reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
+    """Reserve what the run has not committed yet.
+
+    Raises:
+        BudgetError: the data set's cap would be exceeded.
+        RunError: the ledger is not the one that the run's votes were committed to.
+    """
+    made = range(1, folder.last_generation() + 1)
+    if header.ledger != ledger.identity or any(
+        ledger.noisy_votes(header.run_id, t) is None for t in made
+    ):
+        raise RunError(
+            "This run was begun with another ledger, which holds its noisy votes and what they "
+            "cost. Set PE_HOME to the folder that it was begun with, or put that ledger back."
+        )
+    config = header.config
+    cap = config.epsilon_cap and Cap(config.epsilon_cap, config.delta, config.adjacency)
+    charge = Charge(header.budget.noise_multiplier, config.neighbours, config.iterations)
+    ledger.open_run(header.run_id, config.dataset_name, charge, cap)
 
 
 def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progress]:
@@ -197,7 +227,7 @@ def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progre
     config, budget = header.config, header.budget
     steps = export_run(
         folder.path,
-        config=config,
+        config=replace(config, classes=header.rule),  # the rule that was chosen, not "auto"
         class_names=header.class_names,
         public_names=header.public_names,
         population=folder.read_population(config.iterations),
@@ -229,25 +259,15 @@ def _records(folder: RunFolder, header: Header, ledger: Ledger) -> list[Generati
     return records
 
 
-def _open_source(folder: RunFolder, header: Header, given: Path | None) -> PrivateDataset:
-    stored = folder.read_source()
-    if given is None and stored is None:
-        raise RunError(
-            "The private images are needed to go on, but were not kept. Give the same images "
-            "again: python -m pe_engine resume OUT --data DATA."
-        )
-    return open_dataset(given or Path(stored["path"]), header.rule)
-
-
-def discard_source(folder: RunFolder) -> None:
-    """Forget where the private images lie, and delete them if they are an upload of our own."""
-    stored = folder.read_source()
-    if stored and stored["upload"]:
-        Path(stored["path"]).unlink(missing_ok=True)
-    folder.forget_source()
-
-
 def _check_sizes(config: RunConfig, classes: int) -> None:
+    largest = max(config.sample_schedule)
+    needed = largest * config.image_size**2 * 3
+    if needed > MAX_POPULATION_BYTES:
+        raise ConfigError(
+            f"{largest:,} samples of {config.image_size} x {config.image_size} pixels need "
+            f"{needed / 2**30:.1f} GiB, but {MAX_POPULATION_BYTES / 2**30:.0f} GiB is the most. "
+            "Ask for fewer or smaller samples."
+        )
     smallest = min(config.sample_schedule) // classes
     if smallest < config.neighbours:
         raise ConfigError(

@@ -10,12 +10,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pe_engine import config as settings
 from pe_engine.config import RunConfig
 from pe_engine.embedders import EMBEDDERS
-from pe_engine.errors import PEError
+from pe_engine.errors import PEError, RunError
 from pe_engine.generators import GENERATORS
+
+if TYPE_CHECKING:
+    from pe_engine.header import BudgetPlan
+    from pe_engine.privacy.ledger import Ledger
+    from pe_engine.runner import Run
 
 STOPPED = 130
 _DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
@@ -29,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PEError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"Error: {error.filename or 'A file'}: {error.strerror}.", file=sys.stderr)
+        return PEError.exit_code
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return STOPPED
@@ -38,26 +47,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pe_engine.build import start_run
+    from pe_engine.build import plan_budget, start_run
     from pe_engine.privacy.ledger import Ledger
+    from pe_engine.runner import Run
     from pe_engine.storage import RunFolder, home_folder
 
     ledger = Ledger(home_folder())
     config = _config(options)
     if options.resume and RunFolder(options.output).exists():
         _check_same_settings(options.output, config)
-        return _follow(options.output, ledger, options.data)
-    header = start_run(options.output, config, options.data, ledger)
-    print(header.data_summary)
-    print(_meaning(header.budget, config))
-    return _follow(options.output, ledger, None)
+        return _go_on(options.output, ledger, options.data)
+    dataset = start_run(options.output, config, options.data, ledger)
+    print(dataset.describe())
+    print(_meaning(plan_budget(config), config))
+    return _follow(Run(options.output, ledger, dataset), options.output)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.storage import home_folder
 
-    return _follow(options.output, Ledger(home_folder()), options.data)
+    return _go_on(options.output, Ledger(home_folder()), options.data)
+
+
+def _go_on(out: Path, ledger: Ledger, data: Path | None) -> int:
+    """Continue the run in ``out``; ``data``: the private images again, to be read and checked."""
+    from pe_engine.runner import Run, Status
+    from pe_engine.storage import RunFolder
+
+    run = Run(out, ledger)
+    if run.snapshot.status is Status.DONE:
+        print(f"This run is done: {run.zip_path}")
+        return 0
+    if data is not None:
+        RunFolder(out).adopt_source(data, upload=False)
+    return _follow(run, out)
 
 
 def _budget(options: argparse.Namespace) -> int:
@@ -67,6 +91,8 @@ def _budget(options: argparse.Namespace) -> int:
 
     ledger = Ledger(home_folder())
     if options.release:
+        if not any(options.release in entry.open_runs for entry in ledger.datasets()):
+            raise RunError(f"No run {options.release!r} holds a reservation. See the table's end.")
         ledger.close_run(options.release)
     print(budget_table(ledger, options.delta))
     return 0
@@ -95,17 +121,13 @@ def _generators(options: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(out: Path, ledger: object, source: Path | None) -> int:
-    """Drive the run in ``out`` with a progress bar; Ctrl-C stops it within one batch."""
+def _follow(run: Run, out: Path) -> int:
+    """Drive the run with a progress bar; Ctrl-C stops it within one batch."""
     from pe_engine.reporting import ProgressBar
-    from pe_engine.runner import Run, Status
+    from pe_engine.runner import Status
 
-    run = Run(out, ledger)
-    if run.snapshot.status is Status.DONE:
-        print(f"This run is done: {run.zip_path}")
-        return 0
     bar = ProgressBar(sys.stderr)
-    run.start(source)
+    run.start()
     while not run.snapshot.status.ended:
         try:
             bar.show(run.wait(0.1))
@@ -125,7 +147,6 @@ def _follow(out: Path, ledger: object, source: Path | None) -> int:
 
 
 def _check_same_settings(out: Path, config: RunConfig) -> None:
-    from pe_engine.errors import RunError
     from pe_engine.header import Header
     from pe_engine.storage import RunFolder
 
@@ -139,7 +160,7 @@ def _check_same_settings(out: Path, config: RunConfig) -> None:
         )
 
 
-def _meaning(budget: object, config: RunConfig) -> str:
+def _meaning(budget: BudgetPlan, config: RunConfig) -> str:
     return (
         f"σ = {budget.noise_multiplier:.4g} votes of noise per candidate; threshold "
         f"{budget.threshold:.4g} votes; ε = {budget.epsilons[-1]:.4g} after "

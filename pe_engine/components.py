@@ -69,5 +69,5 @@ def resolve_device(device: str) -> str:
 
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise ConfigError("The device is cuda, but torch sees no GPU. Use --device auto or cpu.")
+        raise ConfigError("The device is cuda, but torch sees no GPU. Choose auto or cpu.")
     return "cuda" if device != "cpu" and available else "cpu"

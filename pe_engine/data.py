@@ -25,7 +25,15 @@ from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits,
 from pe_engine.zips import ZipSource
 
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-__all__ = ["SHARED_LIMITS", "Batch", "Limits", "PrivateDataset", "Skipped", "open_dataset"]
+__all__ = [
+    "LOCAL_LIMITS",
+    "SHARED_LIMITS",
+    "Batch",
+    "Limits",
+    "PrivateDataset",
+    "Skipped",
+    "open_dataset",
+]
 
 _CHUNK = 16  # images decoded in one go by a thread; a stopped run waits for that many
 _TINY_BYTES = 8192
@@ -257,7 +265,7 @@ def _open_source(path: Path, limits: Limits) -> FolderSource | ZipSource:
             os.scandir(path).close()
             return FolderSource(path, limits)
         if not path.exists():
-            raise DataError(f"There is nothing at {path}. Choose a folder of images or a zip.")
+            raise DataError("There is no such folder or zip. Choose a folder of images or a zip.")
         head = _head(path)
     except (OSError, ValueError) as error:
         raise DataError(

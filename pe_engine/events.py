@@ -1,8 +1,8 @@
 """What a run can say, frozen and typed.
 
-Two things are for the owner's eyes only: a ``Notice``, and the total of the phase ``PRIVATE``. With
-add/remove-one adjacency the number of private images is itself protected, so a view that others
-may see shows that phase as a percentage.
+Two things are for the owner's eyes only: a ``Notice`` that says so, and how far the phase
+``PRIVATE`` is. With add/remove-one adjacency the number of private images is itself protected, and
+batches of known size would tell it.
 """
 
 from __future__ import annotations
@@ -66,10 +66,14 @@ class VotesReleased:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence the owner should read (a class drawn uniformly, files skipped, ...)."""
+    """A sentence worth reading (a class drawn uniformly, files skipped, ...).
+
+    ``private``: it tells of the private images and is for their owner alone.
+    """
 
     generation: int
     message: str
+    private: bool = False
 
 
 Event = Progress | GenerationReady | VotesReleased | Notice

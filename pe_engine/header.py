@@ -37,18 +37,18 @@ class Header:
     """What is fixed once a run exists; stored in its ``run.json``.
 
     Attributes:
+        ledger: identity of the ledger that holds the run's votes and charges.
         class_names: of the private data, for the owner; ("",) without classes.
         rule: the class rule that was chosen.
         public_names: whether class names may leave.
-        data_summary: one sentence about the data, for the owner.
     """
 
     run_id: str
+    ledger: str
     config: RunConfig
     class_names: tuple[str, ...]
     rule: str
     public_names: bool
-    data_summary: str
     budget: BudgetPlan
 
     def to_json(self) -> dict[str, Any]:

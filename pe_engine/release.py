@@ -15,12 +15,12 @@ import numpy as np
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset
 from pe_engine.embedders.base import Embedder
-from pe_engine.errors import DataError
+from pe_engine.errors import DataError, RunError
 from pe_engine.events import Event, Notice, Phase, Progress
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.storage import RunFolder
-from pe_engine.voting import count_votes
+from pe_engine.voting import Votes, count_votes
 
 READ_BATCH = 256
 
@@ -29,8 +29,7 @@ class PrivateVoters:
     """The private images of one run.
 
     Args:
-        open_source: opens the private data set; called only when its features are not stored.
-        discard_source: called once the images have been read and are needed no more.
+        open_source: opens the private data set; called only when it has to be read.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class PrivateVoters:
         ledger: Ledger,
         folder: RunFolder,
         open_source: Callable[[], PrivateDataset],
-        discard_source: Callable[[], None],
     ) -> None:
         self._run_id = run_id
         self._config = config
@@ -56,7 +54,6 @@ class PrivateVoters:
         self._ledger = ledger
         self._folder = folder
         self._open_source = open_source
-        self._discard_source = discard_source
         self._features: np.ndarray | None = None  # float32 (M, D)
         self._class_ids: np.ndarray | None = None  # int64 (M,)
 
@@ -69,16 +66,21 @@ class PrivateVoters:
 
         Raises:
             DataError: no image could be read, or the classes are not those the run began with.
-            RunError: these are not the images the run began with.
+            RunError: these are not the images the run began with, or they are needed again.
         """
         if self._features is not None:
             return
         stored = self._folder.read_features()
-        if stored is None:
+        if self._folder.read_source() is not None:  # not read yet, or given again to be checked
             stored = yield from self._read_images(generation)
             if self._config.keep_features:
                 self._folder.write_features(*stored)
-        self._discard_source()
+            self._folder.forget_source()
+        if stored is None:
+            raise RunError(
+                "The private images are needed to go on, but this run keeps no features of them. "
+                "Give the same images again."
+            )
         self._features, self._class_ids = stored
 
     def release(
@@ -97,7 +99,7 @@ class PrivateVoters:
         classes = len(self._class_names)
         for c in range(classes):
             ours = np.flatnonzero(class_ids == c)
-            votes = count_votes(
+            pauses = count_votes(
                 self._features,
                 np.flatnonzero(self._class_ids == c),
                 candidates[ours],
@@ -106,8 +108,10 @@ class PrivateVoters:
                 search=self._config.search,
                 device=self._device,
             )
+            # told by classes alone: batches would tell how many private images there are
+            votes = yield from _with_events(pauses, Progress(generation, Phase.VOTE, c, classes))
             counts[ours] = votes.counts
-            yield Progress(generation, Phase.VOTE, c + 1, classes)
+        yield Progress(generation, Phase.VOTE, classes, classes)
         noisy_votes = discrete_gaussian(counts, self._noise_multiplier)
         self._ledger.commit(self._run_id, generation, noisy_votes)
         return noisy_votes
@@ -134,7 +138,20 @@ class PrivateVoters:
         self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests))
         skipped = len(dataset.skipped) + len(dataset) - found
         if skipped:
-            yield Notice(generation, f"{skipped:,} files could not be used as images; left out.")
-        if notice := dataset.empty_class_notice(class_ids[:found]):
-            yield Notice(generation, notice)
+            said = f"{skipped:,} files could not be used as images; left out."
+            yield Notice(generation, said, private=True)
+        if said := dataset.empty_class_notice(class_ids[:found]):
+            yield Notice(generation, said, private=True)
         return features[:found], class_ids[:found]
+
+
+def _with_events(
+    pauses: Generator[None, None, Votes], event: Progress
+) -> Generator[Progress, None, Votes]:
+    """The same generator, saying ``event`` at each pause."""
+    while True:
+        try:
+            next(pauses)
+        except StopIteration as end:
+            return end.value
+        yield event

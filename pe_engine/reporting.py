@@ -22,14 +22,15 @@ class ProgressBar:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._rewrites = stream.isatty()
-        self._lines_shown = 0  # generations and notices told so far
-        self._notices_shown = 0
+        self._lines_shown = 0  # generations told so far
+        self._told: set[str] = set()
 
     def show(self, snapshot: Snapshot) -> None:
         """Tell what is new."""
-        for notice in snapshot.notices[self._notices_shown :]:
-            self._line(f"Note: {notice}")
-        self._notices_shown = len(snapshot.notices)
+        for notice in (*snapshot.owner_notices, *snapshot.notices):
+            if notice not in self._told:
+                self._line(f"Note: {notice}")
+                self._told.add(notice)
         if self._rewrites:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write("\r" + progress_line(snapshot)[:width].ljust(width))
@@ -92,7 +93,12 @@ def budget_table(ledger: Ledger, delta: float) -> str:
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    return "\n".join([*lines, f"(all ε at δ = {delta:g})"])
+    held = [
+        f"Reserved under {entry.name!r} by run {run_id}; give it back with --release {run_id}"
+        for entry in ledger.datasets()
+        for run_id in entry.open_runs
+    ]
+    return "\n".join([*lines, f"(all ε at δ = {delta:g})", *held])
 
 
 def describe_generators(names: list[str]) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.build import continue_run, reserve_budget
+from pe_engine.build import continue_run
 from pe_engine.config import RunConfig
-from pe_engine.errors import PEError
+from pe_engine.data import PrivateDataset
+from pe_engine.errors import PEError, RunError
 from pe_engine.events import Event, GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.header import Header
 from pe_engine.population import Population
@@ -56,7 +57,9 @@ class Snapshot:
     Attributes:
         version: grows by 1 with every change.
         queue_position: runs before this one; 0 when it is its turn.
-        class_names, data_summary, notices: for the owner.
+        class_names, data_summary, owner_notices: for the owner; the summary is "" once the process
+            that began the run has ended.
+        public_names: whether class names may be shown to others, too.
         noise_multiplier: σ in votes.
         generation: the one being worked on, 0..T.
         phase, phase_fraction: what is being done and how much of it, 0..1.
@@ -72,6 +75,7 @@ class Snapshot:
     queue_position: int
     config: RunConfig
     class_names: tuple[str, ...]
+    public_names: bool
     data_summary: str
     noise_multiplier: float
     generation: int
@@ -81,6 +85,7 @@ class Snapshot:
     seconds_elapsed: float
     generations: tuple[GenerationView, ...]
     notices: tuple[str, ...]
+    owner_notices: tuple[str, ...]
     error: str
     zip_ready: bool
 
@@ -88,8 +93,11 @@ class Snapshot:
 class Run:
     """A run that exists in a folder. ``start`` (or ``work`` in a thread of one's own) drives it."""
 
-    def __init__(self, folder: Path, ledger: Ledger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, dataset: PrivateDataset | None = None) -> None:
         """Read the run in ``folder``; ``exit_code`` is what a failure means to a shell.
+
+        Args:
+            dataset: what ``build.start_run`` found, to spare finding it again.
 
         Raises:
             RunError: there is no run in ``folder``.
@@ -97,13 +105,14 @@ class Run:
         self.folder = folder
         self._store = RunFolder(folder)
         self._ledger = ledger
+        self._dataset = dataset
         self._header = Header.from_json(self._store.read_header())
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.exit_code = 1
         self._stop = threading.Event()
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._population = lru_cache(POPULATIONS_KEPT_IN_MEMORY)(self._store.read_population)
+        self._read_population = lru_cache(POPULATIONS_KEPT_IN_MEMORY)(self._store.read_population)
+        self._reading = threading.Lock()
         self._snapshot = self._at_rest()
 
     @property
@@ -120,7 +129,8 @@ class Run:
 
     def population(self, generation: int) -> Population:
         """A finished generation, read from disk; safe from any thread."""
-        return self._population(generation)
+        with self._reading:  # so that many viewers at once read it once
+            return self._read_population(generation)
 
     def noisy_votes(self, generation: int) -> np.ndarray:
         """int64 ``(N,)``: the released votes that chose the parents of this generation, >= 1."""
@@ -128,69 +138,70 @@ class Run:
 
     # Driving ------------------------------------------------------------------------------------
 
-    def queue(self, position: int) -> None:
-        """The run waits for its turn behind ``position`` others.
+    def enqueue(self, position: int) -> None:
+        """The run at rest is to be driven once ``position`` others have been.
 
         Raises:
-            BudgetError: the data set's cap leaves no room for the rest of this run.
+            RunError: it is waiting or running already, or done.
         """
-        if self._snapshot.status is not Status.QUEUED:
-            reserve_budget(self._header, self._ledger)
+        with self._lock:
+            if self._snapshot.status not in (Status.STOPPED, Status.FAILED):
+                raise RunError(
+                    f"This run is {self._snapshot.status.value}; there is nothing to resume."
+                )
             self._stop.clear()
             self._ended.clear()
-        self._publish(status=Status.QUEUED, queue_position=position, error="")
+            self._publish(status=Status.QUEUED, queue_position=position, error="")
 
-    def start(self, source: Path | None = None) -> None:
-        """Begin or go on in a thread.
+    def advance(self, position: int) -> None:
+        """``position`` runs are still before this one."""
+        self._publish(queue_position=position)
 
-        Args:
-            source: the private images again, for a run that kept no features.
-
-        Raises:
-            BudgetError: the data set's cap leaves no room for the rest of this run.
-        """
-        self.queue(0)
-        self._thread = threading.Thread(target=self.work, args=(source,), name=self.run_id)
-        self._thread.start()
+    def start(self) -> None:
+        """Begin or go on in a thread of its own; the outcome is in the snapshot."""
+        self.enqueue(0)
+        threading.Thread(target=self.work, name=self.run_id).start()
 
     def stop(self) -> None:
         """Ask the run to stop; it does so within one batch and can be resumed."""
-        self._stop.set()
-        if not self._snapshot.status.ended:
-            self._publish(status=Status.STOPPING)
+        with self._lock:
+            self._stop.set()
+            if not self._snapshot.status.ended:
+                self._publish(status=Status.STOPPING)
 
     def wait(self, timeout: float | None = None) -> Snapshot:
         """The snapshot once the run has ended, or after ``timeout`` seconds."""
         self._ended.wait(timeout)
         return self._snapshot
 
-    def work(self, source: Path | None = None) -> None:
+    def work(self) -> None:
         """Drive the queued run to its end in this thread; the outcome is in the snapshot."""
-        outcome, error = (
-            Status.FAILED,
-            "The run broke down; the console it was started from says why.",
-        )
+        outcome = Status.FAILED
+        error = "The run broke down; the console that it was started from says why."
         try:
-            if not self._stop.is_set():
-                self._publish(status=Status.RUNNING, queue_position=0)
-                self._follow(continue_run(self._store, self._ledger, source))
-            else:
+            if self._stop.is_set():
                 self._ledger.close_run(self.run_id)
-            stopped = self._stop.is_set() and not self._store.zip_path.is_file()
-            outcome, error = (Status.STOPPED if stopped else Status.DONE), ""
+            else:
+                self._publish(status=Status.RUNNING, queue_position=0)
+                self._follow(continue_run(self._store, self._ledger, self._dataset))
+            outcome = Status.DONE if self.zip_path.is_file() else Status.STOPPED
+            error = ""
         except PEError as problem:
             error, self.exit_code = str(problem), problem.exit_code
         except OSError as problem:  # without the path, which may be private
             error = f"A file could not be read or written: {problem.strerror}. Mend it and resume."
+            self.exit_code = PEError.exit_code
         finally:
-            self._publish(
-                status=outcome,
-                error=error,
-                phase=None,
-                seconds_left=None,
-                zip_ready=outcome is Status.DONE,
-            )
-            self._ended.set()
+            self._dataset = None
+            with self._lock:
+                self._publish(
+                    status=outcome,
+                    error=error,
+                    phase=None,
+                    seconds_left=None,
+                    zip_ready=outcome is Status.DONE,
+                )
+                self._ended.set()
 
     def _follow(self, events: Iterator[Event]) -> None:
         started = before = time.monotonic()
@@ -210,7 +221,8 @@ class Run:
                 view = self._view(event.generation, len(event.population))
                 changes["generations"] = (*self._snapshot.generations, view)
             elif isinstance(event, Notice):
-                changes["notices"] = (*self._snapshot.notices, event.message)
+                kind = "owner_notices" if event.private else "notices"
+                changes[kind] = (*getattr(self._snapshot, kind), event.message)
             elif isinstance(event, VotesReleased):
                 changes["generation"] = event.generation
             self._publish(**changes)
@@ -234,7 +246,8 @@ class Run:
             queue_position=0,
             config=header.config,
             class_names=header.class_names,
-            data_summary=header.data_summary,
+            public_names=header.public_names,
+            data_summary=self._dataset.describe() if self._dataset else "",
             noise_multiplier=header.budget.noise_multiplier,
             generation=max(last, 0),
             phase=None,
@@ -245,6 +258,7 @@ class Run:
                 self._view(t, header.config.sample_schedule[t]) for t in range(last + 1)
             ),
             notices=(),
+            owner_notices=(),
             error="",
             zip_ready=done,
         )

@@ -2,10 +2,12 @@
 half.
 
     OUT/                    0700
-      run.json              run id, settings, classes, σ: written once, before anything is spent
+      run.json              run id, settings, class names, σ: for the owner; written once
+      lock                  held by the one process that drives the run
       generations/0000.npz  population of each finished generation
-      private/              0700, removed when the run ends
-        source.json         where the private images lie
+      private/              0700, removed when the run is done
+        source.json         where the private images lie, until they have been read
+        upload.zip          private images that were uploaded, likewise
         features.npz        private features and class ids
       samples.npz, manifest.json, report.html, synthetic.zip   the release (see export.py)
 """
@@ -80,7 +82,7 @@ class RunFolder:
     """Reads and writes the files of one run."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve()
 
     @property
     def zip_path(self) -> Path:
@@ -96,43 +98,60 @@ class RunFolder:
         """
         if self.exists():
             raise RunError(
-                f"{self.path} already holds a run. Continue it with: python -m pe_engine resume "
-                f"{self.path}; or choose another output folder."
+                f"{self.path} already holds a run. Resume that one, or choose another folder."
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is not an empty folder. Choose another output folder.")
 
-    def create(self, header: dict[str, Any], source: dict[str, Any]) -> None:
-        """Make the folder with what is fixed about the run (JSON values), all at once.
-
-        Args:
-            header: read back by ``read_header``.
-            source: where the private images lie; read back by ``read_source``.
-        """
+    def create(self, header: dict[str, Any]) -> None:
+        """Make the folder with what is fixed about the run (JSON values), all at once."""
         new = self.path.with_name(f".{self.path.name}.new")
         shutil.rmtree(new, ignore_errors=True)  # of a start that was cut off
         owner_folder(new)
         owner_folder(new / "generations")
         owner_folder(new / "private")
-        _write_json(new / "private" / "source.json", source)
         _write_json(new / "run.json", header)
         if self.path.exists():
             self.path.rmdir()
         new.rename(self.path)
         _sync_folder(self.path.parent)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While one process drives the run.
+
+        Raises:
+            RunError: another process does.
+        """
+        import filelock
+
+        lock = filelock.FileLock(self.path / "lock", mode=OWNER_ONLY_FILE, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise RunError(
+                "This run is being driven by another process. Wait for that one, or stop it."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def exists(self) -> bool:
         return (self.path / "run.json").is_file()
 
     def read_header(self) -> dict[str, Any]:
-        """What ``write_header`` stored.
+        """What ``create`` stored.
 
         Raises:
-            RunError: there is no run here.
+            RunError: there is no run here, or its header is damaged.
         """
         if not self.exists():
-            raise RunError(f"{self.path} holds no run. Start one with: python -m pe_engine run.")
-        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            raise RunError(f"{self.path} holds no run. Start one first.")
+        try:
+            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{self.path / 'run.json'} is damaged. Start a new run.") from error
 
     # Generations ------------------------------------------------------------------------------
 
@@ -165,12 +184,27 @@ class RunFolder:
 
     # The private zone -------------------------------------------------------------------------
 
-    def read_source(self) -> dict[str, Any] | None:
+    def adopt_source(self, source: Path, upload: bool) -> None:
+        """The private images of this run lie at ``source``, a folder or zip, and are to be read.
+
+        Args:
+            upload: it is a zip of our own; it moves into this folder and is deleted once read.
+        """
+        owner_folder(self._private)
+        if upload:
+            kept = self._private / "upload.zip"
+            shutil.move(source, kept)
+            source = kept
+        _write_json(self._private / "source.json", {"path": str(source.resolve())})
+
+    def read_source(self) -> Path | None:
         """Where the private images lie; None once they have been read."""
         path = self._private / "source.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return Path(json.loads(path.read_text(encoding="utf-8"))["path"]) if path.exists() else None
 
     def forget_source(self) -> None:
+        """The private images have been read: an upload of them is deleted."""
+        (self._private / "upload.zip").unlink(missing_ok=True)
         (self._private / "source.json").unlink(missing_ok=True)
 
     def write_features(self, features: np.ndarray, class_ids: np.ndarray) -> None:
@@ -185,12 +219,23 @@ class RunFolder:
             return file["features"], file["class_ids"]
 
     def delete_private(self) -> None:
-        """Remove all that is private; the run has ended."""
-        shutil.rmtree(self._private, ignore_errors=True)
+        """Remove all that is private; the run is done.
+
+        Raises:
+            OSError: something could not be deleted.
+        """
+        if self._private.exists():
+            shutil.rmtree(self._private)
 
     def delete(self) -> None:
-        """Remove the run with all its files."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the run with all its files; at once it is no run any more.
+
+        Raises:
+            OSError: something could not be deleted.
+        """
+        gone = self.path.with_name(f".{self.path.name}.deleted")
+        self.path.rename(gone)
+        shutil.rmtree(gone)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

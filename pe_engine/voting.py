@@ -8,7 +8,7 @@ k counts by 1, and replacing one changes at most 2k, whichever library or device
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,8 @@ def count_votes(
     metric: str,
     search: str,
     device: str,
-) -> Votes:
-    """The votes of one class.
+) -> Generator[None, None, Votes]:
+    """The votes of one class, returned after a pause for every batch of private images.
 
     Args:
         private: float32 ``(M, D)``, all private images. A row that is not finite casts no vote.
@@ -65,6 +65,7 @@ def count_votes(
         queries[: len(finite)] = batch[finite]
         chosen = space.nearest(queries)[: len(finite)]
         counts += np.bincount(chosen.ravel(), minlength=len(candidates))
+        yield
     return Votes(counts, neighbours)
 
 

@@ -12,8 +12,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from pe_engine.build import continue_run, start_run
 from pe_engine.cli import main
+from pe_engine.events import VotesReleased
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.storage import RunFolder
 from tests.conftest import ROOT
 
 QUICK = ["--iterations", "3", "--num-samples", "30", "--lookahead", "2", "--epsilon", "5"]
@@ -72,6 +75,38 @@ def test_bad_arguments_and_refused_budget_have_their_exit_codes(tmp_path, home, 
     assert main(["run", str(digits), "--output", out, *QUICK, "--epsilon-cap", "1"]) == 3
     assert "cap" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lost_run_gives_its_reservation_back(tmp_path, home, digits, ledger, config, capsys):
+    start_run(tmp_path / "out", config, digits, ledger)
+    run_id = json.loads((tmp_path / "out" / "run.json").read_text())["run_id"]
+    assert main(["budget"]) == 0
+    assert f"--release {run_id}" in capsys.readouterr().out
+    assert main(["budget", "--release", "x"]) == 2
+    assert main(["budget", "--release", run_id]) == 0
+    assert run_id not in capsys.readouterr().out
+
+
+def test_an_unwritable_place_is_said_without_a_trace(tmp_path, home, digits, capsys):
+    (tmp_path / "file").write_text("x")
+    assert main(["run", str(digits), "--output", str(tmp_path / "file" / "out"), *QUICK]) == 2
+    assert "Error:" in capsys.readouterr().err
+
+
+def test_other_images_do_not_continue_a_run(tmp_path, home, digits, ledger, config, capsys):
+    out = tmp_path / "out"
+    start_run(out, config, digits, ledger)
+    events = continue_run(RunFolder(out), ledger)
+    for event in events:
+        if isinstance(event, VotesReleased):
+            events.close()
+    others = tmp_path / "others.zip"
+    with zipfile.ZipFile(digits) as source, zipfile.ZipFile(others, "w") as target:
+        for name in source.namelist()[1:]:
+            target.writestr(name, source.read(name))
+    assert main(["resume", str(out), "--data", str(others)]) == 2
+    assert "not the images" in capsys.readouterr().err
+    assert main(["resume", str(out), "--data", str(digits)]) == 0
 
 
 def test_calculator(capsys):

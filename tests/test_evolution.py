@@ -1,15 +1,17 @@
 """The loop, on real images with the real generator: what it says, and that it can be repeated."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pe_engine.build import continue_run, reserve_budget, start_run
-from pe_engine.errors import ConfigError
+from pe_engine.build import continue_run, start_run
+from pe_engine.errors import ConfigError, RunError
 from pe_engine.events import GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.evolution import shares
 from pe_engine.header import Header
+from pe_engine.privacy.ledger import Ledger
 from pe_engine.storage import RunFolder
 
 
@@ -88,8 +90,6 @@ def test_a_stopped_run_goes_on_with_the_same_votes(tmp_path, config, digits, led
     out = tmp_path / "out"
     before = run(out, config, digits, ledger, until=stop_at)
     assert not (out / "synthetic.zip").exists()
-    header = Header.from_json(RunFolder(out).read_header())
-    reserve_budget(header, ledger)
     after = go_on(out, ledger)
     assert (out / "synthetic.zip").is_file()
     assert spent(ledger) == 3
@@ -148,8 +148,6 @@ def test_evolution_moves_towards_the_private_images(tmp_path, digits, config, le
         iterations=3,
     )
     zeros = tmp_path / "zeros.zip"
-    import zipfile
-
     with zipfile.ZipFile(digits) as source, zipfile.ZipFile(zeros, "w") as target:
         for name in source.namelist():
             if name.startswith("0_"):
@@ -163,8 +161,6 @@ def test_evolution_moves_towards_the_private_images(tmp_path, digits, config, le
 def test_class_names_need_consent_unless_they_are_single_characters(
     tmp_path, config, digits, ledger
 ):
-    import zipfile
-
     named = tmp_path / "named.zip"
     with zipfile.ZipFile(digits) as source, zipfile.ZipFile(named, "w") as target:
         for i, name in enumerate(source.namelist()):
@@ -187,3 +183,40 @@ def test_too_few_samples_for_the_classes(tmp_path, config, digits, ledger):
 def test_shares_are_equal_or_differ_by_one():
     assert shares(10, 3) == [4, 3, 3]
     assert shares(2, 3) == [1, 1, 0]
+
+
+def test_a_run_belongs_to_its_ledger(tmp_path, config, digits, ledger):
+    """With another ledger its votes would be drawn, and paid for, a second time."""
+    out = tmp_path / "out"
+    run(out, config, digits, ledger, until=lambda e: isinstance(e, VotesReleased))
+    other = Ledger(tmp_path / "other home")
+    with pytest.raises(RunError, match="another ledger"):
+        go_on(out, other)
+    assert other.datasets() == []
+    go_on(out, ledger)
+    assert spent(ledger) == 3
+
+
+def test_a_ledger_put_back_from_an_old_copy_is_noticed(tmp_path, config, digits, ledger, home):
+    out = tmp_path / "out"
+    before = (home / "ledger.sqlite").read_bytes()
+    until = lambda e: isinstance(e, GenerationReady) and e.generation == 1  # noqa: E731
+    run(out, config, digits, ledger, until)
+    (home / "ledger.sqlite").write_bytes(before)
+    with pytest.raises(RunError, match="another ledger"):
+        go_on(out, Ledger(home))
+
+
+def test_a_stop_or_an_error_gives_the_reservation_back(tmp_path, config, digits, ledger):
+    run(tmp_path / "a", config, digits, ledger, until=lambda e: isinstance(e, VotesReleased))
+    assert ledger.datasets()[0].reserved == 0
+    with pytest.raises(ConfigError, match="sees no GPU"):
+        start_run(tmp_path / "b", replace(config, device="cuda"), digits, ledger)
+    assert not (tmp_path / "b").exists()
+    assert ledger.datasets()[0].reserved == 0
+
+
+def test_samples_that_would_not_fit_in_memory(tmp_path, config, digits, ledger):
+    huge = replace(config, num_samples=(1_000_000,), image_size=512)
+    with pytest.raises(ConfigError, match="GiB is the most"):
+        start_run(tmp_path / "a", huge, digits, ledger)

@@ -1,6 +1,8 @@
 """Run and JobManager: threads, snapshots, stop, resume, queue, restart."""
 
+import threading
 import time
+import zipfile
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 
 from pe_engine.build import start_run
-from pe_engine.errors import BudgetError, RunError
+from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run, Status
+from pe_engine.storage import RunFolder
 
 LONG = {"num_samples": (3000,), "lookahead": 8, "iterations": 20}
 
@@ -155,8 +158,6 @@ def test_the_cap_refuses_before_any_image_is_read(manager, config, digits, tmp_p
 
 
 def test_other_images_cannot_continue_a_run(tmp_path, config, digits, ledger):
-    import zipfile
-
     forgetful = replace(config, keep_features=False, **LONG)
     start_run(tmp_path / "out", forgetful, digits, ledger)
     run = Run(tmp_path / "out", ledger)
@@ -174,13 +175,15 @@ def test_other_images_cannot_continue_a_run(tmp_path, config, digits, ledger):
     with zipfile.ZipFile(digits) as source, zipfile.ZipFile(others, "w") as target:
         for name in source.namelist()[1:]:
             target.writestr(name, source.read(name))
-    run.start(others)
+    RunFolder(run.folder).adopt_source(others, upload=False)
+    run.start()
     failed = run.wait(30)
     assert failed.status is Status.FAILED
     assert "began with" in failed.error
 
     made = len(run.snapshot.generations)
-    run.start(digits)
+    RunFolder(run.folder).adopt_source(digits, upload=False)
+    run.start()
     until(lambda: len(run.snapshot.generations) > made)
     run.stop()
     run.wait(30)
@@ -202,3 +205,95 @@ def test_a_broken_disk_is_said_in_one_sentence(tmp_path, config, digits, ledger,
     monkeypatch.undo()
     run.start()
     assert run.wait(60).status is Status.DONE
+
+
+def test_a_run_that_breaks_down_does_not_take_the_queue_with_it(
+    manager, config, digits, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda failure: told.append(failure.exc_type))
+
+    def broken(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr("pe_engine.storage.RunFolder.write_population", broken)
+        failed = manager.submit(config, digits).wait(60)
+    assert failed.status is Status.FAILED
+    assert "console" in failed.error
+    assert told == [MemoryError]
+    assert manager.submit(config, digits).wait(60).status is Status.DONE
+
+
+def test_two_runs_cannot_share_one_upload(manager, config, digits, tmp_path):
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(digits.read_bytes())
+    first = manager.submit(config, upload, delete_source=True)
+    assert not upload.exists()
+    with pytest.raises(DataError, match="no such folder or zip"):
+        manager.submit(config, upload, delete_source=True)
+    assert first.wait(60).status is Status.DONE
+
+
+def test_a_forgetful_run_is_resumed_with_the_images_again(manager, config, digits, tmp_path):
+    run = manager.submit(replace(config, keep_features=False, **LONG), digits)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    manager.stop(run.run_id)
+    run.wait(30)
+    manager.resume(run.run_id)
+    assert "Give the same images" in run.wait(30).error
+    upload = tmp_path / "again.zip"
+    upload.write_bytes(digits.read_bytes())
+    made = len(run.snapshot.generations)
+    manager.resume(run.run_id, upload, delete_source=True)
+    until(lambda: len(run.snapshot.generations) > made)
+    assert not upload.exists()
+    manager.stop(run.run_id)
+    run.wait(30)
+
+
+def test_resuming_twice_at_once_queues_a_run_once(manager, config, digits):
+    run = manager.submit(replace(config, **LONG), digits)
+    until(lambda: run.snapshot.status is Status.RUNNING)
+    manager.stop(run.run_id)
+    run.wait(30)
+    outcomes = []
+
+    def resume():
+        try:
+            outcomes.append(manager.resume(run.run_id))
+        except RunError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=resume) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(outcome is run for outcome in outcomes) == 1
+    manager.stop(run.run_id)
+    assert run.wait(30).status is Status.STOPPED
+    manager.delete(run.run_id)
+    with pytest.raises(RunError, match="no such run"):
+        manager.delete(run.run_id)
+
+
+def test_a_stop_that_comes_too_late_changes_nothing(manager, config, digits):
+    run = manager.submit(config, digits)
+    assert run.wait(60).status is Status.DONE
+    run.stop()
+    assert run.snapshot.status is Status.DONE
+
+
+def test_what_is_told_of_private_images_is_for_the_owner(tmp_path, config, digits, ledger):
+    with_junk = tmp_path / "junk.zip"
+    with_junk.write_bytes(digits.read_bytes())
+    with zipfile.ZipFile(with_junk, "a") as archive:
+        archive.writestr("0_broken.png", b"\x89PNG\r\n\x1a\nbroken")
+    start_run(tmp_path / "out", replace(config, threshold=1e6), with_junk, ledger)
+    run = Run(tmp_path / "out", ledger)
+    run.start()
+    snapshot = run.wait(60)
+    assert snapshot.owner_notices == ("1 files could not be used as images; left out.",)
+    assert len(snapshot.notices) == 9
+    assert all("drawn uniformly" in notice for notice in snapshot.notices)

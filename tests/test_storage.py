@@ -2,6 +2,9 @@
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from pe_engine.errors import RunError
 from pe_engine.population import Population
 from pe_engine.storage import RunFolder, atomic_write, home_folder
+from tests.conftest import ROOT
 
 
 def mode(path):
@@ -18,7 +22,7 @@ def mode(path):
 @pytest.fixture
 def folder(tmp_path):
     run = RunFolder(tmp_path / "run")
-    run.create({"run_id": "r"}, {"path": "/data", "upload": False})
+    run.create({"run_id": "r"})
     return run
 
 
@@ -67,11 +71,48 @@ def test_half_written_generations_do_not_count(folder):
 
 def test_deleting_what_is_private_keeps_the_rest(folder):
     folder.write_features(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
-    assert folder.read_source()["path"] == "/data"
+    folder.adopt_source(Path("/data"), upload=False)
+    assert folder.read_source() == Path("/data")
     folder.delete_private()
     assert folder.read_features() is None
     assert folder.read_source() is None
     assert folder.exists()
+
+
+def test_an_upload_moves_in_and_is_deleted_once_read(tmp_path, folder):
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(b"zip")
+    folder.adopt_source(upload, upload=True)
+    assert not upload.exists()
+    assert folder.read_source().read_bytes() == b"zip"
+    folder.forget_source()
+    assert folder.read_source() is None
+    assert list((folder.path / "private").iterdir()) == []
+
+
+def test_one_process_at_a_time(folder):
+    code = (
+        "import sys, pathlib; from pe_engine.storage import RunFolder\n"
+        "with RunFolder(pathlib.Path(sys.argv[1])).locked(): print('driving')"
+    )
+    command = [sys.executable, "-c", code, str(folder.path)]
+    with folder.locked():
+        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "driven by another process" in refused.stderr
+    allowed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert allowed.stdout == "driving\n"
+
+
+def test_a_deleted_run_is_gone_at_once(tmp_path, folder):
+    folder.delete()
+    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_header_is_said(folder):
+    (folder.path / "run.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        folder.read_header()
 
 
 def test_a_folder_in_use_is_not_taken(tmp_path, folder):

@@ -9,11 +9,21 @@ from pe_engine.voting import QUERY_BATCH, count_votes
 
 def count(private, candidates, k=1, metric="l2", search="faiss", rows=None):
     rows = np.arange(len(private)) if rows is None else rows
-    votes = count_votes(
+    votes = counted(
         private, rows, candidates, neighbours=k, metric=metric, search=search, device="cpu"
     )
     assert votes.neighbours == k
     return votes.counts
+
+
+def counted(*arguments, **settings):
+    """The votes once all batches are through."""
+    pauses = count_votes(*arguments, **settings)
+    while True:
+        try:
+            next(pauses)
+        except StopIteration as end:
+            return end.value
 
 
 def by_definition(private, candidates, k, metric):
@@ -121,3 +131,18 @@ def test_every_search_has_the_same_shape(monkeypatch):
     for private_images in (1, 17, QUERY_BATCH, QUERY_BATCH + 1):
         count(rng.random((private_images, 4), dtype=np.float32), candidates)
     assert shapes == {(QUERY_BATCH, 4)}
+
+
+def test_it_pauses_after_every_batch():
+    rng = np.random.default_rng(6)
+    private = rng.random((2 * QUERY_BATCH + 1, 4), dtype=np.float32)
+    pauses = count_votes(
+        private,
+        np.arange(len(private)),
+        rng.random((30, 4), dtype=np.float32),
+        neighbours=1,
+        metric="l2",
+        search="faiss",
+        device="cpu",
+    )
+    assert sum(1 for _ in pauses) == 3

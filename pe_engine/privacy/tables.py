@@ -95,6 +95,7 @@ class DatasetSummary:
         cap: None where none was set under this name.
         charges: all committed charges on the same data, under this and the other names.
         other_names: names under which the same images were read.
+        open_runs: ids of the runs that hold what is reserved.
     """
 
     name: str
@@ -104,6 +105,7 @@ class DatasetSummary:
     cap: Cap | None
     charges: tuple[Charge, ...]
     other_names: tuple[str, ...]
+    open_runs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ def _summary(db: sqlite3.Connection, name: str) -> DatasetSummary:
         cap=dict(_caps(db, name)).get(name),
         charges=tuple(committed_charges(db, name)),
         other_names=tuple(sorted(other for other in same if other != name)),
+        open_runs=tuple(sorted(row[0] for row in own if row[4])),
     )
 
 

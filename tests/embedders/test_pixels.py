@@ -3,7 +3,7 @@
 import numpy as np
 
 from pe_engine.embedders.pixels import Pixels
-from pe_engine.voting import count_votes
+from tests.test_voting import counted
 
 
 def images(n, seed=0, grey=False):
@@ -38,7 +38,7 @@ def test_grey_and_colour_features_vote_alike_on_grey_candidates():
         counts = []
         for grey in (True, False):
             embedder = Pixels(6, "cpu", grey)
-            votes = count_votes(
+            votes = counted(
                 embedder.embed(private),
                 np.arange(300),
                 embedder.embed(candidates),
