@@ -21,6 +21,7 @@ import numpy as np
 from pe_engine.class_rules import label
 from pe_engine.decoding import FORMATS, HEAD_BYTES, UnreadableError, decode, image_reader
 from pe_engine.errors import DataError
+from pe_engine.population import three_channels
 from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits, Read, Skipped
 from pe_engine.zips import ZipSource
 
@@ -186,11 +187,12 @@ class PrivateDataset:
         results = [result for chunk in pending.chunks for result in chunk.result()]
         usable = np.array([isinstance(result, _Decoded) for result in results])
         decoded = [result for result in results if isinstance(result, _Decoded)]
-        images = np.empty((len(decoded), image_size, image_size, 3), np.uint8)
+        grey = all(one.pixels.shape[-1] == 1 for one in decoded)
+        images = np.empty((len(decoded), image_size, image_size, 1 if grey else 3), np.uint8)
         for i, one in enumerate(decoded):
             images[i] = one.pixels
         return Batch(
-            images,
+            three_channels(images),
             self.class_ids[pending.rows.start : pending.rows.stop][usable],
             [one.digest for one in decoded],
             pending.rows.stop,

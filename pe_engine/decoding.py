@@ -17,7 +17,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from pe_engine.images import to_uint8_rgb
+from pe_engine.images import to_uint8
 
 FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
 HEAD_BYTES = 16
@@ -72,7 +72,7 @@ def image_reader(head: bytes) -> type | None:
 
 
 def decode(data: bytes, size: int, max_pixels: int) -> np.ndarray:
-    """The (first) image in ``data`` as uint8 ``(size, size, 3)``; see ``images.to_uint8_rgb``.
+    """The (first) image in ``data`` as uint8 pixels; see ``images.to_uint8``.
 
     Raises:
         UnreadableError: no image, damaged, or more than ``max_pixels`` pixels, which is found
@@ -89,7 +89,7 @@ def decode(data: bytes, size: int, max_pixels: int) -> np.ndarray:
         if width * height <= max_pixels:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice what is needed is enough.
             image.draft(None, (2 * size, 2 * size))
-            return to_uint8_rgb(image, size)
+            return to_uint8(image, size)
     except _DAMAGE as error:
         raise UnreadableError("is damaged or incomplete") from error
     raise UnreadableError(

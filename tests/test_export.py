@@ -153,6 +153,17 @@ def test_every_png_is_its_row_of_the_samples(tmp_path):
         np.testing.assert_array_equal(np.asarray(image), samples[i])
 
 
+def test_a_set_of_grey_images_is_stored_in_grey_and_a_mixed_one_in_colour(tmp_path):
+    images = np.repeat(np.arange(12, dtype=np.uint8), 64).reshape(12, 8, 8, 1) * [1, 1, 1]
+    for mode in ("L", "RGB"):
+        images = images.astype(np.uint8)
+        export(tmp_path / mode, population=Population(images, np.arange(12) // 6, np.full(12, -1)))
+        content = members(tmp_path / mode)
+        shown = [Image.open(io.BytesIO(content[n])) for n in content if n.startswith("images/")]
+        assert {image.mode for image in shown} == {mode}
+        images = images * [1, 1, 0]
+
+
 def test_grey_images_that_share_one_channel_become_true_rgb(tmp_path):
     grey = np.random.default_rng(3).integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
     shared = np.broadcast_to(grey, (12, 8, 8, 3))
