@@ -3,7 +3,6 @@
 // the view; the address (?run=) says which run this tab wants, and views of others are ignored.
 const MANY_CLASSES = 6; // from here on in two columns
 const MOST_CLASSES = 20; // more are shown on request
-const SILENCE = 10000; // ms without a view of a live run; the server sends one every 4 s at least
 const root = element.querySelector(".live");
 const find = (selector) => root.querySelector(selector);
 const set = (selector, text) => { find(selector).textContent = text; };
@@ -30,8 +29,11 @@ function showStatus() {
   set(".detail", view.detail);
   set(".run-error", view.error);
   const bar = find(".status > .bar");
-  fill(bar, view.fraction);
-  bar.setAttribute("aria-valuenow", Math.round(100 * view.fraction));
+  const known = view.fraction !== null;
+  bar.classList.toggle("unknown", !known);
+  if (known) fill(bar, view.fraction);
+  if (known) bar.setAttribute("aria-valuenow", Math.round(100 * view.fraction));
+  else bar.removeAttribute("aria-valuenow");
   const notices = find(".notices");
   notices.hidden = !view.notices.length;
   notices.querySelector("summary").textContent =
@@ -157,7 +159,16 @@ function render() {
   if (!view.run_id) return;
   showStatus();
   showSlider();
-  if (before && before.status !== view.status) set(".announce", view.line);
+  if (!before || before.status === view.status) return;
+  set(".announce", view.line);
+  if (["done", "failed"].includes(view.status)) notify();
+}
+
+function notify() { // a run has ended while the visitor looks at something else
+  if (!document.hidden || window.Notification?.permission !== "granted") return;
+  try {
+    new Notification("Private Evolution Studio", { body: view.line, tag: view.run_id, silent: true });
+  } catch { /* phones have the class but let no page make one */ }
 }
 
 function adopt(runId) { // the run this tab has just started
@@ -192,6 +203,10 @@ function stepZoom(event) {
   openZoom(images[(at + step + images.length) % images.length]);
 }
 
+document.addEventListener("click", (event) => { // ask only once a run is wanted, and go on at once
+  if (event.target.closest("#run-button") && window.Notification?.permission === "default")
+    Notification.requestPermission();
+});
 document.addEventListener("run-started", ({ detail }) => detail && adopt(detail));
 
 const press = (selector, action) =>
@@ -224,7 +239,7 @@ for (const dialog of root.querySelectorAll("dialog")) // a click on the backdrop
 new MutationObserver(() => view?.generations && showSlider())
   .observe(document.body, { attributes: true, attributeFilter: ["class"] });
 setInterval(async () => { // a proxy, a sleeping phone or a restarted server has cut the stream
-  if (!isLive() || Date.now() - heard < SILENCE) return;
+  if (!isLive() || Date.now() - heard < Number(root.dataset.silence)) return;
   const answer = await fetch(`/runs/${view.run_id}/gallery/0.json`, { cache: "no-store" }).catch(() => null);
   if (answer) location.reload(); // which attaches to the run again
   else set(".line", "The server does not answer. Trying again");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,15 @@ import gradio as gr
 from gradio.components import Component
 
 from pe_engine.components import generator_options, load_class
-from pe_engine.config import ADJACENCIES, CLASS_RULES, DEVICES, METRICS, SELECTIONS, RunConfig
+from pe_engine.config import (
+    ADJACENCIES,
+    CLASS_RULES,
+    DEVICES,
+    METRICS,
+    SEARCHES,
+    SELECTIONS,
+    RunConfig,
+)
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
 from pe_engine.ui.settings import shown_fields
@@ -30,9 +39,9 @@ class Form:
         """All fields, in a fixed order."""
         return [*self.fields.values(), *(c for o in self.options.values() for c in o.values())]
 
-    def update(self, config: RunConfig) -> list[Any]:
-        """A new value for each of ``components()``, as in ``config``."""
-        shown = shown_fields(config)
+    def update(self, config: RunConfig, unsaid: Collection[str] = ()) -> list[Any]:
+        """A new value for each of ``components()``, as in ``config``; ``unsaid`` do not change."""
+        shown = shown_fields(config) | dict.fromkeys(unsaid, gr.skip())
         chosen = {config.generator: config.generator_options}
         options = [
             chosen.get(generator, {}).get(name, gr.skip())
@@ -116,6 +125,7 @@ def advanced_fields(form: Form) -> None:
     _choice(form, "embedder", "Embedder", tuple(EMBEDDERS), "what the distance is measured on")
     _choice(form, "metric", "Metric", METRICS, "l2, inner product or cosine")
     _text(form, "neighbours", "Neighbours", "how many candidates each image votes for")
+    _choice(form, "search", "Search", SEARCHES, "the library that finds the closest")
     _text(form, "image_size", "Image size", "pixels, height and width")
     _choice(form, "device", "Device", DEVICES, "where the work is done")
     gr.HTML("<h3>Privacy</h3>", apply_default_css=False)

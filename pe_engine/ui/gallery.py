@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pe_engine.population import sample_indices
+
 COLUMNS = 7  # the page sets 7 or 14 side by side
 IMAGES_IN_ALL = 84
 IMAGES_WITHOUT_CLASSES = 70
@@ -14,15 +16,11 @@ def gallery_rows(class_ids: np.ndarray, class_names: tuple[str, ...]) -> list[di
 
     Args:
         class_ids: int64 ``(N,)`` of the population.
-        class_names: name of each class id; ``("",)`` without classes.
+        class_names: what each class id is called on the page; ``("",)`` without classes.
     """
-    if len(class_names) == 1:
-        shown = IMAGES_WITHOUT_CLASSES
-    else:
+    shown = IMAGES_WITHOUT_CLASSES
+    if len(class_names) > 1:
         shown = max(IMAGES_IN_ALL // len(class_names) // COLUMNS, 1) * COLUMNS
-    rows = []
-    for class_id, name in enumerate(class_names):
-        members = np.flatnonzero(class_ids == class_id)
-        picks = np.linspace(0, len(members) - 1, min(shown, len(members))).round().astype(int)
-        rows.append({"name": name, "indices": [int(i) for i in members[picks]]})
-    return rows
+    indices = [row.tolist() for row in sample_indices(class_ids, shown)]
+    indices += [[]] * (len(class_names) - len(indices))  # the last classes may have no image
+    return [{"name": n, "indices": i} for n, i in zip(class_names, indices, strict=True)]

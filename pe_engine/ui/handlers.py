@@ -4,45 +4,60 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import HTTPException
 
 from pe_engine.build import EXAMPLE
 from pe_engine.config import RunConfig
-from pe_engine.data import PrivateDataset, open_dataset
+from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
+from pe_engine.manifest import PRIVATE_SETTINGS
 from pe_engine.ui.run_routes import find_run
+from pe_engine.ui.sentences import PROBLEMS, problem_html
 from pe_engine.ui.settings import budget_sentence, read_config
 from pe_engine.ui.uploads import Uploads
 
+NO_QUESTION = gr.update(visible=False, value=False)
+UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
+
 
 class Handlers:
-    """The handlers of one server, over its uploads and its queue of runs."""
+    """The handlers of one server, over its uploads and its queue of runs.
 
-    def __init__(self, uploads: Uploads, manager: JobManager) -> None:
+    Args:
+        owner: whoever looks at a run may know its private images.
+        limits: on the private images.
+    """
+
+    def __init__(self, uploads: Uploads, manager: JobManager, owner: bool, limits: Limits) -> None:
         self.uploads = uploads
         self.manager = manager
+        self.owner = owner
+        self.limits = limits
 
     # The data ---------------------------------------------------------------------------------
 
     def describe_source(
         self, source: Mapping[str, Any] | None, rule: str
     ) -> tuple[str, dict[str, Any], str]:
-        """The private images as HTML, whether to ask about class names, and the problem as HTML."""
+        """The private images as HTML, the question about class names, and the problem as HTML.
+
+        The answer to the question was about other names, so it is withdrawn.
+        """
         if not source or not source.get("kind"):
-            return "", gr.update(visible=False), ""
+            return "", NO_QUESTION, ""
         try:
             dataset = self._dataset(source, rule)
-        except PEError as error:
-            return "", gr.update(visible=False), problem_html(error)
+        except PROBLEMS as problem:
+            return "", NO_QUESTION, problem_html(problem)
         ask = source["kind"] == "upload" and any(len(name) > 1 for name in dataset.class_names)
-        return summary_html(dataset), gr.update(visible=ask), ""
+        return summary_html(dataset), gr.update(visible=ask, value=False), ""
 
     def _path(self, source: Mapping[str, Any] | None) -> Path:
         kind = (source or {}).get("kind")
@@ -53,7 +68,7 @@ class Handlers:
         raise DataError("There are no private images yet. Drop some, or try the example.")
 
     def _dataset(self, source: Mapping[str, Any] | None, rule: str) -> PrivateDataset:
-        return open_dataset(self._path(source), rule)
+        return open_dataset(self._path(source), rule, self.limits)
 
     # The budget -------------------------------------------------------------------------------
 
@@ -72,44 +87,72 @@ class Handlers:
         source: Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         options: Sequence[tuple[str, str]],
-    ) -> tuple[str, Any, Any, str]:
-        """Queue a run.
+    ) -> tuple[Any, ...]:
+        """Queue a run; an upload is the run's from then on.
 
         Returns:
-            the run's id ("" if refused), the drop zone's value, the summary of the private images
-            and the problem, both as HTML.
+            the run's id ("" if refused), the drop zone's value, the summary of the private images,
+            the question about class names, and the problem as HTML.
         """
         try:
-            path = self._path(source)
-            class_names = open_dataset(path, fields["classes"]).class_names
+            class_names = self._dataset(source, fields["classes"]).class_names
             config = read_config(fields, options, class_names)
             uploaded = source["kind"] == "upload"
-            run = self.manager.submit(config, path, delete_source=uploaded)
-        except PEError as error:
-            return "", gr.skip(), gr.skip(), problem_html(error)
-        if not uploaded:
-            return run.run_id, gr.skip(), gr.skip(), ""
-        used = {"kind": "", "note": "The run took these images; drop them again for another run."}
-        return run.run_id, used, "", ""
+            run = self.manager.submit(config, self._path(source), delete_source=uploaded)
+        except PROBLEMS as problem:
+            return "", *UNCHANGED, problem_html(problem)
+        return run.run_id, *self._after(source), ""
 
-    def config_of(self, run_id: str) -> RunConfig | None:
-        """The settings of a run; None where there is no such run."""
+    def settings_of(self, run_id: str) -> tuple[RunConfig, frozenset[str]] | None:
+        """A run's settings as a viewer may see them, and the names of those that stay unsaid.
+
+        None where there is no such run. That class names may be public is said anew for every
+        data set.
+        """
         try:
-            return find_run(self.manager, run_id).snapshot.config
-        except HTTPException:
+            snapshot = find_run(self.manager, run_id).snapshot
+        except PROBLEMS:
             return None
+        config, unsaid = snapshot.config, frozenset({"public_class_names"})
+        if self.owner:
+            return config, unsaid
+        if not snapshot.public_names:
+            config = replace(config, class_prompts={})
+        return config, unsaid | PRIVATE_SETTINGS
 
     def stop(self, run_id: str) -> str:
         """Ask the run to stop; returns the problem, if any."""
         return _problem_of(lambda: self.manager.stop(run_id))
 
-    def resume(self, run_id: str) -> str:
-        """Let a stopped run go on; returns the problem, if any."""
-        return _problem_of(lambda: self.manager.resume(run_id))
+    def resume(self, run_id: str, source: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        """Let a stopped run go on, a run that keeps no features with the images in the drop zone.
+
+        Returns:
+            the drop zone's value, the summary of the private images, the question about class
+            names, and the problem as HTML.
+        """
+        try:
+            config = find_run(self.manager, run_id).snapshot.config
+            if config.keep_features or not (source or {}).get("kind"):
+                self.manager.resume(run_id)
+                return *UNCHANGED, ""
+            uploaded = source["kind"] == "upload"
+            self.manager.resume(run_id, self._path(source), delete_source=uploaded)
+        except PROBLEMS as problem:
+            return *UNCHANGED, problem_html(problem)
+        return *self._after(source), ""
 
     def delete(self, run_id: str) -> str:
         """Delete the run; returns the problem, if any."""
         return _problem_of(lambda: self.manager.delete(run_id))
+
+    def _after(self, source: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The drop zone's value, the summary and the question once a run has these images."""
+        if source["kind"] != "upload":
+            return UNCHANGED
+        self.uploads.remove(source["token"])  # the folder: the zip is with the run
+        used = {"kind": "", "note": "The run took these images; drop them again for another run."}
+        return used, "", NO_QUESTION
 
 
 def summary_html(dataset: PrivateDataset) -> str:
@@ -128,16 +171,9 @@ def summary_html(dataset: PrivateDataset) -> str:
     return "".join(parts)
 
 
-def problem_html(error: Exception) -> str:
-    """An error's sentence as an alert."""
-    return f'<p class="problem" role="alert">{escape(str(error))}</p>'
-
-
-def _problem_of(action) -> str:
+def _problem_of(action: Callable[[], object]) -> str:
     try:
         action()
-    except PEError as error:
-        return problem_html(error)
-    except HTTPException as error:
-        return f'<p class="problem" role="alert">{escape(str(error.detail))}</p>'
+    except PROBLEMS as problem:
+        return problem_html(problem)
     return ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.fields import BUDGET_FIELDS, Form
@@ -42,8 +43,9 @@ def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
             with gr.Column(elem_id="stage"):
                 live = _script_html("live", NO_RUN, elem_id="live")
         _wire_setup(handlers, form, source, summary, meaning, problem)
-        _wire_start(handlers, form, [source, summary, problem], run_button)
-        _wire_live(handlers, viewers, page, live, problem)
+        told = [source, summary, form.fields["public_class_names"], problem]
+        _wire_start(handlers, form, told, run_button)
+        _wire_live(handlers, viewers, page, live, told)
         _wire_restore(handlers, page, form)
     return page
 
@@ -93,6 +95,9 @@ def _wire_setup(
 ) -> None:
     fields = form.fields
 
+    # At once, so that no run starts with what was said of other images.
+    source.source_changed(None, None, fields["public_class_names"], js="() => false")
+
     # One handler for both: a run started at once must not miss the name.
     def describe_and_name(value: dict[str, Any], rule: str) -> tuple[Any, ...]:
         return *handlers.describe_source(value, rule), value.get("name", "")
@@ -135,7 +140,9 @@ def _wire_setup(
     )
 
 
-def _wire_start(handlers: Handlers, form: Form, told: list[gr.HTML], run_button: gr.Button) -> None:
+def _wire_start(
+    handlers: Handlers, form: Form, told: list[Component], run_button: gr.Button
+) -> None:
     source = told[0]
     started = gr.Textbox(visible="hidden")
 
@@ -148,8 +155,9 @@ def _wire_start(handlers: Handlers, form: Form, told: list[gr.HTML], run_button:
 
 
 def _wire_live(
-    handlers: Handlers, viewers: Viewers, page: gr.Blocks, live: gr.HTML, problem: gr.HTML
+    handlers: Handlers, viewers: Viewers, page: gr.Blocks, live: gr.HTML, told: list[Component]
 ) -> None:
+    source, *_, problem = told
     stream = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
     quick = {"queue": False, **QUIET}
 
@@ -168,11 +176,14 @@ def _wire_live(
     def leave(request: gr.Request) -> dict[str, Any]:
         return viewers.leave(request.session_hash)
 
+    def resume(value: dict[str, Any], event: gr.EventData) -> tuple[Any, ...]:
+        return handlers.resume(_run_id(event), value)
+
     page.load(attach_by_address, None, live, **stream)
     live.attach_run(attach, None, live, **stream)
     live.leave_run(leave, None, live, **quick)
     live.stop_run(_on_run(handlers.stop), None, problem, **quick)
-    live.resume_run(_on_run(handlers.resume), None, problem, **quick)
+    live.resume_run(resume, source, told, **quick)
     live.delete_run(_on_run(handlers.delete), None, problem, **quick)
 
 
@@ -180,8 +191,8 @@ def _wire_restore(handlers: Handlers, page: gr.Blocks, form: Form) -> None:
     components = form.components()
 
     def restore(request: gr.Request) -> list[Any]:
-        config = handlers.config_of(request.query_params.get("run", ""))
-        return [gr.skip()] * len(components) if config is None else form.update(config)
+        settings = handlers.settings_of(request.query_params.get("run", ""))
+        return [gr.skip()] * len(components) if settings is None else form.update(*settings)
 
     page.load(restore, None, components, **QUIET)
 

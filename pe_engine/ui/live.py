@@ -8,22 +8,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from pe_engine.events import Phase
 from pe_engine.runner import Snapshot, Status
+from pe_engine.timing import duration
 
 LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.STOPPING})
 NO_RUN: dict[str, Any] = {"run_id": "", "status": "none"}
 
 
-def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
-    """What every viewer of the run sees; JSON values only, nothing private but the class names."""
+def live_view(snapshot: Snapshot, has_report: bool, owner: bool) -> dict[str, Any]:
+    """What a viewer of the run sees, as JSON values.
+
+    Args:
+        has_report: the report is written.
+        owner: whoever looks may know the private images: also the data set's name and the notices
+            that tell of the images (files skipped, classes without one). Nobody else gets those.
+    """
     config = snapshot.config
+    notices = (*snapshot.owner_notices, *snapshot.notices) if owner else snapshot.notices
+    fraction = overall_fraction(snapshot)
     return {
         "run_id": snapshot.run_id,
         "status": snapshot.status.value,
         "line": status_line(snapshot),
-        "detail": settings_line(snapshot),
+        "detail": settings_line(snapshot, owner),
         "title": title(snapshot),
-        "fraction": round(overall_fraction(snapshot), 4),
+        "fraction": None if fraction is None else round(fraction, 4),
         "iterations": config.iterations,
         "epsilon": config.epsilon,
         "delta": f"{config.delta:g}".replace("e-0", "e-"),
@@ -38,7 +48,7 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
             }
             for view in snapshot.generations
         ],
-        "notices": list(snapshot.notices),
+        "notices": list(notices),
         "error": snapshot.error,
         "zip": snapshot.zip_ready,
         "report": has_report,
@@ -53,8 +63,8 @@ def missing_view(run_id: str, sentence: str) -> dict[str, Any]:
 def status_line(snapshot: Snapshot) -> str:
     """What the run is doing, in one line.
 
-    Reading the private images shows a percentage only: with add/remove-one adjacency their number
-    is protected too.
+    How far the reading of the private images has come is never shown: batches of a known size
+    would tell how many there are, and with add/remove-one adjacency their number is protected too.
     """
     iterations = snapshot.config.iterations
     if snapshot.status is Status.QUEUED:
@@ -62,12 +72,17 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.status is Status.STOPPING:
         return "Stopping"
     if snapshot.status is Status.STOPPED:
-        return f"Stopped in generation {snapshot.generation} of {iterations}; nothing is lost"
+        where = f"Stopped in generation {snapshot.generation} of {iterations}"
+        if snapshot.config.keep_features:
+            return f"{where}; nothing is lost"
+        return f"{where}; to resume, drop the same images again"
     if snapshot.status is Status.FAILED:
         return f"Failed in generation {snapshot.generation} of {iterations}"
     if snapshot.status is Status.DONE:
         return f"Done: {iterations} generations in {duration(snapshot.seconds_elapsed)}"
     parts = [f"Generation {snapshot.generation} of {iterations}"]
+    if snapshot.phase is Phase.PRIVATE:
+        return " · ".join([*parts, snapshot.phase.value])
     if snapshot.phase is not None:
         parts.append(f"{snapshot.phase.value} {snapshot.phase_fraction:.0%}")
     if snapshot.seconds_left is not None:
@@ -75,14 +90,23 @@ def status_line(snapshot: Snapshot) -> str:
     return " · ".join(parts)
 
 
-def settings_line(snapshot: Snapshot) -> str:
+def settings_line(snapshot: Snapshot, owner: bool) -> str:
     """The settings that decide the result, so that a run seen later explains itself."""
     config = snapshot.config
-    samples = config.sample_schedule[-1]
-    return (
-        f"{config.dataset_name} · {config.generator.replace('_', ' ')} · {samples:,} samples · "
-        f"σ\u00a0=\u00a0{snapshot.noise_multiplier:.3g} votes of noise"
-    )
+    parts = [
+        config.generator.replace("_", " "),
+        f"{config.sample_schedule[-1]:,} samples",
+        f"σ\u00a0=\u00a0{snapshot.noise_multiplier:.3g} votes of noise",
+    ]
+    return " · ".join([config.dataset_name, *parts] if owner else parts)
+
+
+def shown_class_names(snapshot: Snapshot, owner: bool) -> tuple[str, ...]:
+    """The class names where this viewer may see them, else the class ids; ("",) without classes."""
+    names = snapshot.class_names
+    if owner or snapshot.public_names or names == ("",):
+        return names
+    return tuple(map(str, range(len(names))))
 
 
 def title(snapshot: Snapshot) -> str:
@@ -95,23 +119,18 @@ def title(snapshot: Snapshot) -> str:
     return name
 
 
-def overall_fraction(snapshot: Snapshot) -> float:
-    """Share of the whole run that is done, in [0, 1]: by time where known, else by generation."""
+def overall_fraction(snapshot: Snapshot) -> float | None:
+    """Share of the whole run that is done, in [0, 1]: by time where known, else by generation.
+
+    None while the private images are read; see ``status_line``.
+    """
     if snapshot.status is Status.DONE:
         return 1.0
+    if snapshot.phase is Phase.PRIVATE:
+        return None
     if snapshot.seconds_left is not None and snapshot.seconds_elapsed > 0:
         return snapshot.seconds_elapsed / (snapshot.seconds_elapsed + snapshot.seconds_left)
     return len(snapshot.generations) / (snapshot.config.iterations + 1)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: '8 s', '3 min 20 s', '2 h 5 min'."""
-    whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _queue_line(position: int) -> str:

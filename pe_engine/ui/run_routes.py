@@ -1,41 +1,46 @@
 """HTTP routes by which the page shows and downloads a run.
 
-A run's id is 128 random bits and is the key to it: who has the address of a run may see it. Every
-answer is private to that browser. Only synthetic images, noisy votes and settings go out here.
+A run's id is 128 random bits and is the key to it: who has the address of a run may see it. What
+goes out here is what the run releases: synthetic images, pictures of noisy votes, the zip and the
+report; and the names of the classes, to the owner or where they may be public, else class ids.
 """
 
 from __future__ import annotations
 
-import io
-import re
-
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import FileResponse
-from PIL import Image
 
 from pe_engine.errors import PEError
+from pe_engine.header import RUN_ID
+from pe_engine.images import png_bytes
 from pe_engine.jobs import JobManager
+from pe_engine.population import Population
 from pe_engine.runner import GenerationView, Run, Snapshot
 from pe_engine.ui.gallery import gallery_rows
+from pe_engine.ui.live import shown_class_names
 
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 NEVER = {"Cache-Control": "no-store"}
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def run_router(manager: JobManager) -> APIRouter:
-    """Routes below ``/runs/{run_id}``: galleries, images, histograms, the zip and the report."""
+def run_router(manager: JobManager, owner: bool) -> APIRouter:
+    """Routes below ``/runs/{run_id}``: galleries, images, histograms, the zip and the report.
+
+    Args:
+        owner: whoever looks may know the private images' class names.
+    """
     router = APIRouter(prefix="/runs/{run_id}", include_in_schema=False)
 
     @router.get("/gallery/{generation}.json")
     def gallery(run_id: str, generation: int) -> dict:
         run = find_run(manager, run_id)
         view = _finished(run.snapshot, generation)
-        population = run.population(generation)
+        population = _population(run, generation)
+        names = shown_class_names(run.snapshot, owner)
         return {
             "generation": view.generation,
-            "rows": gallery_rows(population.class_ids, run.snapshot.class_names),
+            "rows": gallery_rows(population.class_ids, names),
             "side": int(population.images.shape[1]),
         }
 
@@ -45,9 +50,8 @@ def run_router(manager: JobManager) -> APIRouter:
         view = _finished(run.snapshot, generation)
         if not 0 <= index < view.num_samples:
             raise HTTPException(404, "This generation has no image of that number.")
-        png = io.BytesIO()
-        Image.fromarray(run.population(generation).images[index]).save(png, "PNG")
-        return Response(png.getvalue(), media_type="image/png", headers=FOREVER)
+        png = png_bytes(_population(run, generation).images[index])
+        return Response(png, media_type="image/png", headers=FOREVER)
 
     @router.get("/votes/{generation}.png")
     def votes(run_id: str, generation: int, theme: str = "light") -> Response:
@@ -68,7 +72,7 @@ def run_router(manager: JobManager) -> APIRouter:
     @router.get("/synthetic.zip")
     def synthetic_zip(run_id: str) -> FileResponse:
         run = find_run(manager, run_id)
-        if not run.snapshot.zip_ready:
+        if not run.zip_path.is_file():
             raise HTTPException(404, "The zip is written when the run is done.")
         return FileResponse(
             run.zip_path, media_type="application/zip", filename="synthetic.zip", headers=NEVER
@@ -91,7 +95,7 @@ def find_run(manager: JobManager, run_id: str) -> Run:
     Raises:
         HTTPException: status 404 where there is none.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise HTTPException(404, "This is not the address of a run.")
     try:
         run = manager.get(run_id)
@@ -100,6 +104,16 @@ def find_run(manager: JobManager, run_id: str) -> Run:
     if run is None:
         raise HTTPException(404, "There is no such run here. It may have been deleted.")
     return run
+
+
+def _population(run: Run, generation: int) -> Population:
+    """Raises:
+    HTTPException: status 404 where the run was deleted meanwhile.
+    """
+    try:
+        return run.population(generation)
+    except FileNotFoundError as error:
+        raise HTTPException(404, "This run is not here any more. It was deleted.") from error
 
 
 def _finished(snapshot: Snapshot, generation: int) -> GenerationView:

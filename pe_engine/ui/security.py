@@ -57,10 +57,7 @@ class SameOrigin:
     def _refusal(self, method: str, headers: Headers) -> str:
         host = headers.get("host", "")
         if self.local_only and _host_name(host) not in LOCAL_HOSTS:
-            return (
-                "This server answers only to this machine. Open it as http://127.0.0.1, or start "
-                "it with --host to serve others."
-            )
+            return "This server answers only to this machine. Open it as http://127.0.0.1."
         if method in SAFE_METHODS or _from_own_page(headers, host):
             return ""
         return "The request came from another web page and was refused. Use the page itself."

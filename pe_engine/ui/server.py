@@ -16,6 +16,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
 from pe_engine.components import resolve_device
+from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.jobs import JobManager
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
@@ -46,7 +47,9 @@ def build_app(home: Path, host: str) -> FastAPI:
 
     Args:
         home: folder of runs, uploads and ledger; made if missing.
-        host: the address it will be bound to; a local one is answered by local names only.
+        host: the address it will be bound to. A local one is answered by local names only, and
+            whoever looks is the owner of the images; elsewhere a viewer of a run learns nothing of
+            them that the run does not release, and an upload's size has tighter limits.
     """
     # Gradio reads this when it is imported, and its files must not lie in the shared /tmp.
     os.environ["GRADIO_TEMP_DIR"] = str(home / "gradio")
@@ -57,9 +60,11 @@ def build_app(home: Path, host: str) -> FastAPI:
     from pe_engine.ui.theme import THEME
     from pe_engine.ui.viewers import Viewers
 
-    uploads = Uploads(home)
+    owner = host in LOCAL_HOSTS
+    limits = LOCAL_LIMITS if owner else SHARED_LIMITS
+    uploads = Uploads(home, max_files=limits.members)
     uploads.remove_stale()
-    manager = JobManager(home)
+    manager = JobManager(home, limits=limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,11 +76,11 @@ def build_app(home: Path, host: str) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     # Where the outer application has its own CORS rule, Gradio does not add its laxer one.
     app.add_middleware(CORSMiddleware, allow_origins=[])
-    app.add_middleware(SameOrigin, local_only=host in LOCAL_HOSTS)
+    app.add_middleware(SameOrigin, local_only=owner)
     app.include_router(upload_router(uploads))
-    app.include_router(run_router(manager))
+    app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
-    page = build_page(Handlers(uploads, manager), Viewers(manager))
+    page = build_page(Handlers(uploads, manager, owner, limits), Viewers(manager, owner))
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     return gr.mount_gradio_app(
         app,

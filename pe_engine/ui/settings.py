@@ -35,6 +35,7 @@ def read_config(
         embedder=fields["embedder"],
         metric=fields["metric"],
         neighbours=number("neighbours", fields["neighbours"], int),
+        search=fields["search"],
         epsilon=number("ε (epsilon)", fields["epsilon"], float),
         delta=number("δ (delta)", fields["delta"], float),
         adjacency=fields["adjacency"],
@@ -52,6 +53,7 @@ def read_config(
         class_prompts=class_prompts,
         image_size=number("image size", fields["image_size"], int),
         seed=number("seed", fields["seed"], int),
+        device=fields["device"],
         keep_features=bool(fields["keep_features"]),
     )
 
@@ -61,15 +63,18 @@ def read_prompts(
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """One prompt a line; a line ``class: text`` that begins with a known class is that class's.
 
+    Where one class is called as another with a colon after it, the longer name is meant.
+
     Returns:
         the prompts of all classes, and those of one class by its name.
     """
     for_all: list[str] = []
     by_class: dict[str, tuple[str, ...]] = {}
-    known = set(class_names) - {""}
+    known = sorted(filter(None, class_names), key=len, reverse=True)
     for line in filter(None, map(str.strip, text.splitlines())):
-        name, colon, prompt = (part.strip() for part in line.partition(":"))
-        if colon and prompt and name in known:
+        name = next((name for name in known if line.startswith(f"{name}:")), "")
+        prompt = line[len(name) + 1 :].strip()
+        if name and prompt:
             by_class[name] = (*by_class.get(name, ()), prompt)
         else:
             for_all.append(line)

@@ -7,6 +7,7 @@ import asyncio
 from fastapi import APIRouter, HTTPException, Request
 
 from pe_engine.errors import DataError
+from pe_engine.ui.sentences import sentence_of
 from pe_engine.ui.uploads import MAX_BATCH_BYTES, Uploads
 
 
@@ -44,11 +45,13 @@ def upload_router(uploads: Uploads) -> APIRouter:
 
 
 async def _answer(function, *args):
-    """The result of ``function`` in a thread; its error as a sentence with status 400."""
+    """The result of ``function`` in a thread; its error as a sentence with status 400 or 507."""
     try:
         return await asyncio.to_thread(function, *args)
     except DataError as error:
         raise HTTPException(400, str(error)) from error
+    except OSError as error:
+        raise HTTPException(507, sentence_of(error)) from error
 
 
 async def _body(request: Request) -> bytes:

@@ -7,6 +7,7 @@ pieces and is kept as it is.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import shutil
@@ -15,13 +16,14 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from pe_engine.data import LOCAL_LIMITS
 from pe_engine.errors import DataError
 
-MAX_FILES = 1_000_000
 MAX_BYTES = 64 * 2**30
 MAX_BATCH_BYTES = 32 * 2**20
 MAX_NAME_BYTES = 1024
@@ -55,7 +57,9 @@ class Uploads:
     add to, use or remove an upload. Safe to call from several threads.
     """
 
-    def __init__(self, home: Path, *, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES):
+    def __init__(
+        self, home: Path, *, max_files: int = LOCAL_LIMITS.members, max_bytes: int = MAX_BYTES
+    ) -> None:
         self.folder = home / "uploads"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.max_files = max_files
@@ -63,7 +67,8 @@ class Uploads:
         self._open: dict[str, _Upload] = {}
 
     def begin(self) -> str:
-        """Start an upload and return its token."""
+        """Start an upload and return its token. What was left behind long ago is deleted first."""
+        self.remove_stale()
         token = secrets.token_hex(16)
         folder = self.folder / token
         folder.mkdir(mode=0o700)
@@ -159,19 +164,16 @@ class Uploads:
         shutil.rmtree(self.folder / token, ignore_errors=True)
 
     def remove_stale(self, older_than: float = STALE_SECONDS) -> int:
-        """Delete what earlier servers left, if older than ``older_than`` seconds; return how many.
+        """Delete uploads, finished or not, to which nothing was added for ``older_than`` seconds.
 
-        A folder whose zip a run has deleted goes at any age.
+        Returns:
+            how many.
         """
         limit = time.time() - older_than
-        stale = [
-            folder
-            for folder in self.folder.iterdir()
-            if folder.name not in self._open
-            and (folder.stat().st_mtime < limit or not (folder / "upload.zip").exists())
-        ]
-        for folder in stale:
-            shutil.rmtree(folder, ignore_errors=True)
+        tokens = [folder.name for folder in self.folder.iterdir() if _TOKEN.fullmatch(folder.name)]
+        stale = [token for token in tokens if _last_change(self.folder / token) < limit]
+        for token in stale:
+            self.remove(token)
         return len(stale)
 
     def _get(self, token: str) -> _Upload:
@@ -238,6 +240,15 @@ def _checked(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise DataError("This is not an upload of this server. Drop the images again.")
     return token
+
+
+def _last_change(folder: Path) -> float:
+    """When something was last added, in seconds since 1970; infinity where it is gone already."""
+    times = []
+    for path in (folder, folder / "upload.zip"):
+        with suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return max(times, default=math.inf)
 
 
 def _create(path: Path) -> None:

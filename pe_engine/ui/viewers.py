@@ -22,8 +22,9 @@ HEARTBEAT_SECONDS = 4.0  # tells the page that the stream still lives
 class Viewers:
     """Which run each tab watches; a tab watches one at a time."""
 
-    def __init__(self, manager: JobManager) -> None:
+    def __init__(self, manager: JobManager, owner: bool) -> None:
         self._manager = manager
+        self._owner = owner  # whoever looks may know the private images
         self._watching: dict[str, object] = {}
 
     async def attach(self, tab: str, run_id: str) -> AsyncIterator[dict[str, Any]]:
@@ -49,7 +50,7 @@ class Viewers:
         return NO_RUN
 
     async def _views(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
-        version, told = -1, 0.0
+        told, told_at = None, 0.0
         while True:
             try:
                 run = await asyncio.to_thread(find_run, self._manager, run_id)
@@ -58,10 +59,11 @@ class Viewers:
                 return
             snapshot = run.snapshot
             now = time.monotonic()
-            if snapshot.version != version or now - told > HEARTBEAT_SECONDS:
-                version, told = snapshot.version, now
-                has_report = (run.folder / "report.html").is_file()
-                yield live_view(snapshot, has_report) | {"beat": now}
+            # Views are compared, not versions: these tell how many batches were read.
+            view = live_view(snapshot, (run.folder / "report.html").is_file(), self._owner)
+            if view != told or now - told_at > HEARTBEAT_SECONDS:
+                told, told_at = view, now
+                yield view | {"beat": now}
             if snapshot.status is Status.DONE:
                 return
             await asyncio.sleep(POLL_SECONDS if snapshot.status in LIVE else IDLE_POLL_SECONDS)

@@ -156,7 +156,7 @@ def test_white_space_is_one_space_and_lines_break_at_spaces(generator):
 
 @pytest.mark.parametrize("nothing", ["", "  \n"])
 def test_no_text_asks_for_a_prompt(generator, nothing):
-    with pytest.raises(GeneratorError, match="--prompt"):
+    with pytest.raises(GeneratorError, match="Give a prompt"):
         generator.random(1, "", nothing, np.random.default_rng(0))
 
 

@@ -1,6 +1,9 @@
 """What viewers of a run are told: finished sentences, and nothing that is private."""
 
+import asyncio
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +11,14 @@ import pytest
 from pe_engine.events import Phase
 from pe_engine.runner import GenerationView, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
-from pe_engine.ui.live import duration, live_view, overall_fraction, status_line, title
+from pe_engine.ui.live import (
+    live_view,
+    overall_fraction,
+    shown_class_names,
+    status_line,
+    title,
+)
+from pe_engine.ui.viewers import Viewers
 
 
 @pytest.fixture
@@ -19,7 +29,8 @@ def snapshot(config):
         status=Status.RUNNING,
         queue_position=0,
         config=config,
-        class_names=("0", "1", "2"),
+        class_names=("anna", "bert", "carl"),
+        public_names=False,
         data_summary="60 images in 3 classes",
         noise_multiplier=4.1234,
         generation=2,
@@ -31,7 +42,8 @@ def snapshot(config):
             GenerationView(0, 30, False, None, 0.0),
             GenerationView(1, 30, True, 4.1234, 2.71),
         ),
-        notices=(),
+        notices=("Generation 1 was drawn uniformly.",),
+        owner_notices=("60 files could not be used, none of class 'bert'.",),
         error="",
         zip_ready=False,
     )
@@ -45,9 +57,10 @@ def test_a_running_run_says_generation_phase_and_time_left(snapshot):
     assert overall_fraction(snapshot) == 0.5
 
 
-def test_the_view_is_json_and_does_not_tell_the_number_of_private_images(snapshot):
-    text = json.dumps(live_view(snapshot, has_report=False))
-    assert "60" not in text
+def test_a_viewer_learns_nothing_private(snapshot):
+    text = json.dumps(live_view(snapshot, has_report=False, owner=False))
+    for private in ("60", "digits", "anna", "bert", "carl"):
+        assert private not in text
     assert json.loads(text)["generations"][1] == {
         "generation": 1,
         "samples": 30,
@@ -57,12 +70,57 @@ def test_the_view_is_json_and_does_not_tell_the_number_of_private_images(snapsho
     }
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (-1, "0 s")],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
+def test_the_owner_also_sees_the_name_and_what_was_skipped(snapshot):
+    view = live_view(snapshot, has_report=False, owner=True)
+    assert view["detail"].startswith("digits · ")
+    assert view["notices"] == [*snapshot.owner_notices, *snapshot.notices]
+    assert live_view(snapshot, False, owner=False)["notices"] == list(snapshot.notices)
+
+
+def test_class_names_are_for_the_owner_or_public(snapshot):
+    assert shown_class_names(snapshot, owner=True) == ("anna", "bert", "carl")
+    assert shown_class_names(snapshot, owner=False) == ("0", "1", "2")
+    public = replace(snapshot, public_names=True)
+    assert shown_class_names(public, owner=False) == ("anna", "bert", "carl")
+    assert shown_class_names(replace(snapshot, class_names=("",)), owner=False) == ("",)
+
+
+def test_how_far_the_private_images_are_read_is_told_to_nobody(snapshot):
+    views = [
+        live_view(
+            replace(snapshot, phase=Phase.PRIVATE, phase_fraction=done, seconds_left=left), False, o
+        )
+        for done, left, o in [(0.1, 90.0, True), (0.9, 10.0, True), (0.9, 10.0, True)]
+    ]
+    assert views[0] == views[1] == views[2]
+    assert views[0]["line"] == "Generation 2 of 3 · reading the private images"
+    assert views[0]["fraction"] is None
+
+
+def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tmp_path):
+    reading = replace(snapshot, phase=Phase.PRIVATE, phase_fraction=0.0)
+    states = [replace(reading, version=v, phase_fraction=v / 20) for v in range(20)]
+    states.append(replace(snapshot, version=20, status=Status.DONE))
+    now = iter(states)
+
+    def find(*_):
+        return SimpleNamespace(snapshot=next(now), folder=tmp_path)
+
+    monkeypatch.setattr("pe_engine.ui.viewers.find_run", find)
+    monkeypatch.setattr("pe_engine.ui.viewers.POLL_SECONDS", 0)
+    monkeypatch.setattr("pe_engine.ui.viewers.HEARTBEAT_SECONDS", float("inf"))
+
+    async def watch():
+        return [view async for view in Viewers(None, owner=True).attach("tab", "run")]
+
+    assert [view["status"] for view in asyncio.run(watch())] == ["running", "done"]
+
+
+def test_a_run_that_keeps_no_features_says_what_a_resume_needs(snapshot):
+    stopped = replace(snapshot, status=Status.STOPPED)
+    assert status_line(stopped) == "Stopped in generation 2 of 3; nothing is lost"
+    forgetful = replace(stopped, config=replace(snapshot.config, keep_features=False))
+    assert "drop the same images again" in status_line(forgetful)
 
 
 def test_a_gallery_has_whole_rows_of_every_class():
@@ -72,9 +130,11 @@ def test_a_gallery_has_whole_rows_of_every_class():
     for class_id, row in enumerate(rows):
         assert len(row["indices"]) == len(set(row["indices"])) == 21
         assert (class_ids[row["indices"]] == class_id).all()
-        assert (row["indices"][0] % 100, row["indices"][-1] % 100) == (0, 99)
+        gaps = np.diff(row["indices"])
+        assert row["indices"][0] % 100 == 0
+        assert gaps.max() - gaps.min() <= 1
 
 
 def test_a_small_or_empty_class_shows_what_it_has():
-    rows = gallery_rows(np.array([0, 0, 2]), ("a", "b", "c"))
-    assert [row["indices"] for row in rows] == [[0, 1], [], [2]]
+    rows = gallery_rows(np.array([0, 0, 2]), ("a", "b", "c", "d"))
+    assert [row["indices"] for row in rows] == [[0, 1], [], [2], []]

@@ -1,14 +1,14 @@
 """The server over HTTP: who may ask, what is answered, what is never answered."""
 
-import asyncio
 import io
 import re
+import shutil
 import struct
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
+from loops import in_event_loop
 from PIL import Image
 
 from pe_engine.config import RunConfig
@@ -26,31 +26,29 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run_id(home, digits):
     """A finished run of an earlier server."""
+    return finished(home, digits)
+
+
+def finished(home, source, **changes):
     manager = JobManager(home)
-    config = RunConfig(
-        dataset_name="digits", iterations=2, num_samples=(30,), lookahead=0, epsilon=5.0
-    )
-    run = manager.submit(config, digits)
-    run.wait(120)
+    config = {"dataset_name": "digits", "iterations": 2, "num_samples": (30,), "lookahead": 0}
+    run = manager.submit(RunConfig(**config | {"epsilon": 5.0} | changes), source)
+    assert run.wait(120).error == ""
     manager.close()
     return run.run_id
 
 
-def built(home, host):
-    async def build():
-        return build_app(home, host)
-
-    # Within an event loop, or Gradio makes loops that it never closes; in a thread of its own,
-    # because the browser's driver may keep a loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, build()).result()
-
-
 @pytest.fixture(scope="module")
 def client(home, run_id):
-    app = built(home, "127.0.0.1")
+    app = in_event_loop(lambda: build_app(home, "127.0.0.1"))
     with TestClient(app, base_url="http://127.0.0.1:7860") as client:
         yield client
+
+
+def shared_client(home):
+    """A visitor of a server that others can reach."""
+    app = in_event_loop(lambda: build_app(home, "0.0.0.0"))
+    return TestClient(app, base_url="http://studio.example")
 
 
 def test_the_page_may_talk_to_its_own_server_only(client):
@@ -92,7 +90,7 @@ def test_a_foreign_name_for_this_machine_is_refused(client, home):
 
 
 def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
-    with TestClient(built(tmp_path, "0.0.0.0"), base_url="http://studio.example") as shared:
+    with shared_client(tmp_path) as shared:
         answer = shared.get("/config", headers={"origin": "https://evil.example"})
         assert answer.status_code == 200
         assert "access-control-allow-origin" not in answer.headers
@@ -143,6 +141,52 @@ def test_a_finished_run_is_shown(client, run_id):
     dark = client.get(f"/runs/{run_id}/votes/1.png?theme=dark")
     assert light.content != dark.content
     assert {light.headers["content-type"], dark.headers["content-type"]} == {"image/png"}
+
+
+def renamed(digits, target, names):
+    """The digits with these class names instead of 0, 1, 2."""
+    with zipfile.ZipFile(digits) as source, zipfile.ZipFile(target, "w") as zipped:
+        for name in source.namelist():
+            zipped.writestr(names[int(name[0])] + name[1:], source.read(name))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("public", "shown"), [(True, ["anna", "bert", "carl"]), (False, ["0", "1", "2"])]
+)
+def test_class_names_reach_others_only_where_they_are_public(tmp_path, digits, public, shown):
+    source = renamed(digits, tmp_path / "people.zip", ["anna", "bert", "carl"])
+    run_id = finished(tmp_path, source, prompts=("A",), iterations=1, public_class_names=public)
+    gallery = f"/runs/{run_id}/gallery/1.json"
+    with shared_client(tmp_path) as shared:
+        assert [row["name"] for row in shared.get(gallery).json()["rows"]] == shown
+    app = in_event_loop(lambda: build_app(tmp_path, "127.0.0.1"))
+    with TestClient(app, base_url="http://127.0.0.1") as own:
+        names = [row["name"] for row in own.get(gallery).json()["rows"]]
+    assert names == ["anna", "bert", "carl"]
+
+
+def test_a_run_that_is_deleted_while_it_is_watched(client, home, run_id):
+    other = "f" * 32
+    shutil.copytree(home / "runs" / run_id, home / "runs" / other)
+    assert client.get(f"/runs/{other}/gallery/0.json").is_success
+    shutil.rmtree(home / "runs" / other)
+    for tail in ("gallery/2.json", "images/2/0.png", "synthetic.zip", "report.html"):
+        answer = client.get(f"/runs/{other}/{tail}")
+        assert answer.status_code == 404
+        assert answer.json()["detail"].endswith(".")
+
+
+def test_a_full_disk_is_a_sentence(client, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "/secret/place")
+
+    token = client.post("/uploads").json()["token"]
+    monkeypatch.setattr("pe_engine.ui.uploads.Uploads.add_files", full)
+    answer = client.post(f"/uploads/{token}/files", content=FRAME)
+    assert answer.status_code == 507
+    assert "No space left on device" in answer.json()["detail"]
+    assert "secret" not in answer.text
 
 
 def test_the_zip_and_the_report_are_not_kept_by_caches(client, run_id):

@@ -12,7 +12,6 @@ from pe_engine.ui.settings import (
     optional_number,
     read_config,
     read_prompts,
-    shown_fields,
 )
 
 FIELDS = {
@@ -32,6 +31,7 @@ FIELDS = {
     "embedder": "pixels",
     "metric": "l2",
     "neighbours": "1",
+    "search": "faiss",
     "image_size": "28",
     "device": "auto",
     "adjacency": "add-remove",
@@ -61,26 +61,6 @@ def test_schedules_caps_and_options_are_read():
     assert config.generator_options == {"rotation": 20.0}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"num_samples": (30, 20, 10), "iterations": 2, "degrees": (1.0, 0.25), "threshold": 2.5},
-        {"prompts": ("one", "two"), "class_prompts": {"cat": ("asleep", "awake")}},
-        {
-            "epsilon_cap": 4.0,
-            "delta": 1e-12,
-            "epsilon": 0.67,
-            "seed": 2**62,
-            "keep_features": False,
-        },
-    ],
-)
-def test_shown_settings_are_read_back_unchanged(changes):
-    config = RunConfig(dataset_name="ward", **changes)
-    assert read_config(shown_fields(config), [], ("cat",)) == config
-
-
 def test_a_line_that_begins_with_a_known_class_is_bound_to_it():
     text = "a photo\n\n cat: a cat asleep \ncat:a cat awake\nnote: no class\ndog:"
     assert read_prompts(text, ("cat", "dog")) == (
@@ -88,6 +68,7 @@ def test_a_line_that_begins_with_a_known_class_is_bound_to_it():
         {"cat": ("a cat asleep", "a cat awake")},
     )
     assert read_prompts(": x", ("",)) == ((": x",), {})
+    assert read_prompts("a:b: x\na: y", ("a", "a:b")) == ((), {"a:b": ("x",), "a": ("y",)})
 
 
 @pytest.mark.parametrize("typed", ["3", "3.0", 3, 3.0, " 3 ", "3e0"])

@@ -128,15 +128,43 @@ def test_a_token_is_never_a_path(uploads, token):
             act(token)
 
 
-def test_stale_and_used_uploads_are_removed_at_the_start(tmp_path):
-    before = Uploads(tmp_path)
-    kept, old, used = (before.begin() for _ in range(3))
-    for token in (kept, old, used):
-        before.add_files(token, framed(("a", b"1")))
-        before.finish(token)
-    before.path(used).unlink()
+def long_ago(uploads, token):
     day_before = time.time() - 25 * 3600
-    os.utime(before.folder / old, (day_before, day_before))
+    for path in (uploads.folder / token / "upload.zip", uploads.folder / token):
+        os.utime(path, (day_before, day_before))
+
+
+def test_what_was_left_behind_is_removed_at_the_start(tmp_path):
+    before = Uploads(tmp_path)
+    kept, old, cut_off = (before.begin() for _ in range(3))
+    for token in (kept, old, cut_off):
+        before.add_files(token, framed(("a", b"1")))
+    before.finish(kept)
+    before.finish(old)
+    for token in (old, cut_off):
+        long_ago(before, token)
     after = Uploads(tmp_path)
     assert after.remove_stale() == 2
     assert [folder.name for folder in after.folder.iterdir()] == [kept]
+
+
+def test_what_was_left_behind_is_removed_when_another_upload_begins(uploads):
+    old, cut_off = uploads.begin(), uploads.begin()
+    for token in (old, cut_off):
+        uploads.add_files(token, framed(("a", b"1")))
+    uploads.finish(old)
+    for token in (old, cut_off):
+        long_ago(uploads, token)
+    new = uploads.begin()
+    assert [folder.name for folder in uploads.folder.iterdir()] == [new]
+    with pytest.raises(DataError, match="has ended"):
+        uploads.add_files(cut_off, framed(("b", b"1")))
+
+
+def test_an_upload_that_still_grows_is_not_left_behind(uploads):
+    token = uploads.begin()
+    long_ago_folder = time.time() - 25 * 3600
+    uploads.add_files(token, framed(("a", b"1")))
+    os.utime(uploads.folder / token, (long_ago_folder, long_ago_folder))
+    assert uploads.remove_stale() == 0
+    assert uploads.add_files(token, framed(("b", b"1"))) == 2

@@ -1,0 +1,27 @@
+"""Problems as sentences for the page."""
+
+from __future__ import annotations
+
+from html import escape
+
+from fastapi import HTTPException
+
+from pe_engine.errors import PEError
+
+PROBLEMS = (PEError, OSError, HTTPException)
+"""What a handler answers with a sentence; anything else is a mistake in the program."""
+
+
+def sentence_of(problem: Exception) -> str:
+    """One of ``PROBLEMS`` as a sentence; of a disk's without the path, which may be private."""
+    if isinstance(problem, HTTPException):
+        return str(problem.detail)
+    if isinstance(problem, OSError):
+        reason = problem.strerror or type(problem).__name__
+        return f"The server could not read or write a file: {reason}. Mend that and try again."
+    return str(problem)
+
+
+def problem_html(problem: Exception) -> str:
+    """One of ``PROBLEMS`` as an alert."""
+    return f'<p class="problem" role="alert">{escape(sentence_of(problem))}</p>'

@@ -1,0 +1,94 @@
+"""The page's form: every setting that it shows is read back as it was."""
+
+from dataclasses import fields as dataclass_fields
+
+import gradio as gr
+import pytest
+from loops import in_event_loop
+
+from pe_engine.components import generator_options
+from pe_engine.config import RunConfig
+from pe_engine.ui import fields as form_fields
+from pe_engine.ui.settings import read_config
+
+NOT_SHOWN = {"generator_options", "class_prompts"}  # have fields of their own, or lie in one
+CHANGED = RunConfig(
+    dataset_name="ward",
+    generator="text_render",
+    generator_options={"ink": "dark", "fonts": "print", "rotation": 0.1, "wobble": 0.07},
+    embedder="pixels",
+    metric="cosine",
+    neighbours=3,
+    search="torch",
+    epsilon=0.67,
+    delta=1.25e-12,
+    adjacency="replace",
+    epsilon_cap=4.1,
+    iterations=2,
+    num_samples=(30, 20, 10),
+    lookahead=0,
+    threshold=2.5,
+    selection="rank",
+    keep_selected=True,
+    degrees=(1.0, 1 / 3),
+    classes="prefix",
+    public_class_names=True,
+    prompts=("one", "note: two"),
+    class_prompts={"cat": ("asleep", "awake: nearly"), "cat:wild": ("x",)},
+    image_size=32,
+    seed=2**62 + 1,
+    device="cpu",
+    keep_features=False,
+)
+
+
+def made():
+    form = form_fields.Form()
+    with gr.Blocks():
+        form_fields.name_field(form)
+        form_fields.public_names_field(form)
+        form_fields.generator_fields(form)
+        form_fields.budget_fields(form)
+        form_fields.advanced_fields(form)
+        form_fields.option_fields(form)
+    return form
+
+
+@pytest.fixture(scope="module")
+def form():
+    return in_event_loop(made)
+
+
+def read_back(form, config):
+    values = [
+        component.value if value == gr.skip() else component.postprocess(value)
+        for component, value in zip(form.components(), form.update(config), strict=True)
+    ]
+    shown = dict(zip(form.components(), values, strict=True))
+    return read_config(*form.read(shown), ("cat", "cat:wild"))
+
+
+def test_there_is_a_field_for_every_setting(form):
+    assert set(form.fields) == {f.name for f in dataclass_fields(RunConfig)} - NOT_SHOWN
+
+
+def test_every_setting_differs_from_its_default_and_is_read_back(form):
+    default = RunConfig(dataset_name="x")
+    only_one = {"generator", "embedder"}  # there is no other one yet that these settings fit
+    same = {name for name, value in vars(CHANGED).items() if value == vars(default)[name]}
+    assert same <= only_one
+    assert read_back(form, CHANGED) == CHANGED
+
+
+def test_defaults_are_read_back(form):
+    default = RunConfig(dataset_name="x")
+    shown = read_back(form, default)
+    options = {name: value for name, value, _ in generator_options(default.generator)}
+    assert vars(shown) == vars(default) | {"generator_options": options}
+
+
+def test_what_stays_unsaid_does_not_change(form):
+    updates = form.update(CHANGED, unsaid={"public_class_names", "dataset_name"})
+    by_name = dict(zip(form.fields, updates, strict=False))
+    assert by_name["public_class_names"] == by_name["dataset_name"] == gr.skip()
+    assert by_name["seed"] == str(CHANGED.seed)

@@ -1,0 +1,172 @@
+"""The handlers of the page over a real queue of runs: uploads, consent, resume, full disks."""
+
+import time
+import zipfile
+from dataclasses import replace
+
+import pytest
+from test_settings import FIELDS
+
+from pe_engine.data import LOCAL_LIMITS, Limits
+from pe_engine.jobs import JobManager
+from pe_engine.runner import Status
+from pe_engine.ui.handlers import NO_QUESTION, UNCHANGED, Handlers
+from pe_engine.ui.uploads import Uploads
+
+QUICK = FIELDS | {"iterations": "1", "num_samples": "30", "lookahead": "0", "epsilon": "5"}
+FORGETFUL = QUICK | {"iterations": "20", "num_samples": "3000", "keep_features": False}
+
+
+@pytest.fixture
+def handlers(home):
+    manager = JobManager(home)
+    yield Handlers(Uploads(home), manager, owner=True, limits=LOCAL_LIMITS)
+    manager.close()
+
+
+def upload(handlers, path):
+    token = handlers.uploads.begin()
+    handlers.uploads.add_zip_piece(token, 0, path.read_bytes())
+    handlers.uploads.finish(token)
+    return {"kind": "upload", "token": token, "name": "digits"}
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_an_upload_is_the_runs_once_it_has_started(handlers, digits):
+    source = upload(handlers, digits)
+    run_id, used, summary, question, problem = handlers.start(source, QUICK, [])
+    assert problem == summary == ""
+    assert used["kind"] == "" and "drop them again" in used["note"]
+    assert question == NO_QUESTION
+    assert list(handlers.uploads.folder.iterdir()) == []
+    handlers.uploads.remove(source["token"])  # pressed before the answer came
+    run = handlers.manager.get(run_id)
+    assert run.wait(60).status is Status.DONE
+    again = handlers.start(source, QUICK, [])
+    assert again[0] == "" and "Drop them again" in again[-1]
+
+
+def test_a_refused_start_leaves_the_upload(handlers, digits):
+    source = upload(handlers, digits)
+    answer = handlers.start(source, QUICK | {"epsilon": "-1"}, [])
+    assert answer[:-1] == ("", *UNCHANGED)
+    assert "must lie from" in answer[-1]
+    assert handlers.uploads.path(source["token"]).is_file()
+
+
+def test_a_disk_problem_is_a_sentence_without_the_path(handlers, digits, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "/secret/place")
+
+    source = upload(handlers, digits)
+    for name in ("submit", "resume", "delete"):
+        monkeypatch.setattr(handlers.manager, name, full)
+    run_id = handlers.start(source, QUICK, [])[0]
+    assert run_id == ""
+    for problem in (handlers.start(source, QUICK, [])[-1], handlers.delete("0" * 32)):
+        assert "No space left on device" in problem
+        assert "secret" not in problem
+
+
+def test_what_was_said_of_class_names_is_asked_anew_of_other_images(handlers, digits, tmp_path):
+    words = tmp_path / "words.zip"
+    with zipfile.ZipFile(digits) as old, zipfile.ZipFile(words, "w") as new:
+        for name in old.namelist():
+            new.writestr(f"person{name}", old.read(name))
+    for source, visible in [
+        (upload(handlers, words), True),
+        (upload(handlers, digits), False),
+        ({"kind": "example"}, False),
+        ({"kind": ""}, False),
+        ({"kind": "upload", "token": "0" * 32}, False),
+    ]:
+        question = handlers.describe_source(source, "auto")[1]
+        assert (question["visible"], question["value"]) == (visible, False)
+
+
+@pytest.fixture
+def prompted(handlers, digits):
+    """A finished run of this server, with settings that tell of the private images."""
+    fields = QUICK | {"prompts": "0: A\n1: B\n2: C", "public_class_names": True}
+    run_id = handlers.start(upload(handlers, digits), fields | {"epsilon_cap": "9"}, [])[0]
+    assert handlers.manager.get(run_id).wait(60).status is Status.DONE
+    return run_id
+
+
+def test_settings_seen_again(handlers, prompted):
+    config, unsaid = handlers.settings_of(prompted)
+    assert config.class_prompts == {"0": ("A",), "1": ("B",), "2": ("C",)}
+    assert unsaid == {"public_class_names"}
+    handlers.owner = False
+    assert handlers.settings_of(prompted)[1] == {
+        "public_class_names",
+        "dataset_name",
+        "epsilon_cap",
+    }
+    assert handlers.settings_of("0" * 32) is handlers.settings_of("nonsense") is None
+
+
+def test_others_do_not_see_prompts_of_classes_whose_names_are_private(
+    handlers, prompted, monkeypatch
+):
+    run = handlers.manager.get(prompted)
+    private = replace(run.snapshot, public_names=False)
+    monkeypatch.setattr(type(run), "snapshot", private)
+    assert handlers.settings_of(prompted)[0].class_prompts
+    handlers.owner = False
+    assert handlers.settings_of(prompted)[0].class_prompts == {}
+
+
+def test_a_run_that_kept_no_features_goes_on_with_the_images_dropped_again(
+    handlers, digits, tmp_path
+):
+    run_id = handlers.start(upload(handlers, digits), FORGETFUL, [])[0]
+    run = handlers.manager.get(run_id)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    handlers.stop(run_id)
+    assert run.wait(60).status is Status.STOPPED
+
+    assert handlers.resume(run_id, {"kind": ""}) == (*UNCHANGED, "")
+    assert "the same images again" in run.wait(60).error
+
+    others = tmp_path / "others.zip"
+    with zipfile.ZipFile(digits) as old, zipfile.ZipFile(others, "w") as new:
+        for name in old.namelist()[1:]:
+            new.writestr(name, old.read(name))
+    used, summary, question, problem = handlers.resume(run_id, upload(handlers, others))
+    assert used["kind"] == summary == problem == "" and question == NO_QUESTION
+    assert "not the images" in run.wait(60).error
+
+    made = len(run.snapshot.generations)
+    assert handlers.resume(run_id, upload(handlers, digits))[-1] == ""
+    until(lambda: len(run.snapshot.generations) > made)
+    assert list(handlers.uploads.folder.iterdir()) == []
+    handlers.stop(run_id)
+    assert run.wait(60).status is Status.STOPPED
+
+
+def test_a_run_that_has_its_features_leaves_the_drop_zone_alone(handlers, digits):
+    run_id = handlers.start(upload(handlers, digits), FORGETFUL | {"keep_features": True}, [])[0]
+    run = handlers.manager.get(run_id)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    handlers.stop(run_id)
+    run.wait(60)
+    source = upload(handlers, digits)
+    made = len(run.snapshot.generations)
+    assert handlers.resume(run_id, source) == (*UNCHANGED, "")
+    until(lambda: len(run.snapshot.generations) > made)
+    handlers.stop(run_id)
+    assert handlers.uploads.path(source["token"]).is_file()
+    assert run.wait(60).status is Status.STOPPED
+
+
+def test_a_shared_server_has_tighter_limits(handlers, digits):
+    handlers.limits = Limits(members=3)
+    problem = handlers.describe_source(upload(handlers, digits), "auto")[-1]
+    assert "3" in problem and "files" in problem
