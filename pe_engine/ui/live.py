@@ -79,7 +79,8 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.status is Status.FAILED:
         return f"Failed in generation {snapshot.generation} of {iterations}"
     if snapshot.status is Status.DONE:
-        return f"Done: {iterations} generations in {duration(snapshot.seconds_elapsed)}"
+        plural = "s" * (iterations != 1)
+        return f"Done: {iterations} generation{plural} in {duration(snapshot.seconds_elapsed)}"
     parts = [f"Generation {snapshot.generation} of {iterations}"]
     if snapshot.phase is Phase.PRIVATE:
         return " · ".join([*parts, snapshot.phase.value])
