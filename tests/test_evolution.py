@@ -115,6 +115,12 @@ def test_images_are_decided_by_seed_and_votes(tmp_path, config, digits, ledger, 
     assert (first[0].population.images != other[0].population.images).any()
 
 
+def test_every_batch_has_a_random_stream_of_its_own(tmp_path, config, digits, ledger):
+    generations = of(GenerationReady, run(tmp_path / "out", config, digits, ledger))
+    drawn = generations[0].population.state["params"]
+    assert len(np.unique(drawn[:, 0])) == 30  # three classes, three batches
+
+
 def test_schedules_of_samples_and_keep_selected(tmp_path, config, digits, ledger):
     config = replace(config, num_samples=(60, 30, 9, 31), keep_selected=True, threshold=0.0)
     generations = of(GenerationReady, run(tmp_path / "out", config, digits, ledger))
