@@ -109,6 +109,22 @@ def test_other_images_do_not_continue_a_run(tmp_path, home, digits, ledger, conf
     assert main(["resume", str(out), "--data", str(digits)]) == 0
 
 
+def test_prompts_and_schedules_reach_the_run(tmp_path, home, digits, capsys):
+    out = tmp_path / "out"
+    arguments = ["--prompt", "a", "b", "--prompt", "c", "--class-prompt", "2", "zz", "--iterations",
+                 "2", "--degrees", "1,0.5", "--num-samples", "30,20,10", "--threshold", "3",
+                 "--option", "rotation=5", "--lookahead", "0"]  # fmt: skip
+    assert main(["run", str(digits), "--output", str(out), *arguments]) == 0
+    config = json.loads(json.loads((out / "run.json").read_text())["config"])
+    assert config["prompts"] == ["a", "b", "c"]
+    assert config["class_prompts"] == {"2": ["zz"]}
+    assert config["generator_options"] == {"rotation": 5.0}
+    first = RunFolder(out).read_population(0)
+    texts = [sorted(set(first.state["text"][first.class_ids == c])) for c in range(3)]
+    assert texts == [["a", "b", "c"], ["a", "b", "c"], ["zz"]]
+    assert [len(RunFolder(out).read_population(t)) for t in (0, 1, 2)] == [30, 20, 10]
+
+
 def test_calculator(capsys):
     assert main(["sigma", "--epsilon", "1", "--iterations", "10"]) == 0
     assert capsys.readouterr().out.strip() == "11.7972"

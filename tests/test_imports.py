@@ -18,7 +18,7 @@ LAYERS = [
     "events",
     "generators/* embedders/* class_rules decoding sources zips privacy/accounting privacy/tables",
     "voting privacy/mechanism privacy/ledger data storage selection components header plots",
-    "release report manifest timing",
+    "release report manifest timing arguments",
     "evolution export",
     "build",
     "runner",

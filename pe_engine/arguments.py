@@ -1,0 +1,193 @@
+"""The arguments of the command line, with the defaults that ``RunConfig`` has."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from pe_engine import config as settings
+from pe_engine.config import RunConfig
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.generators import GENERATORS
+
+_DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
+
+
+def config_of(options: argparse.Namespace) -> RunConfig:
+    """The settings typed for ``run``.
+
+    Raises:
+        ConfigError: one of them is out of its range.
+    """
+    given = {name: getattr(options, name) for name in _DEFAULTS if hasattr(options, name)}
+    given["dataset_name"] = options.dataset_name or options.data.resolve().stem
+    given["class_prompts"] = {}
+    for name, text in options.class_prompt:
+        given["class_prompts"].setdefault(name, []).append(text)
+    if options.option:
+        from pe_engine.components import parse_generator_options
+
+        given["generator_options"] = parse_generator_options(options.generator, options.option)
+    return RunConfig(**given)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; ``options.command`` is the one that was chosen."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pe_engine",
+        description="Differentially private synthetic images by Private Evolution.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="make a synthetic look-alike of a folder of images")
+    run.set_defaults(command="run")
+    run.add_argument("data", type=Path, metavar="DATA", help="folder or zip of private images")
+    run.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder to make")
+    run.add_argument("--resume", action="store_true", help="go on if OUT holds this run already")
+    _add_budget(run)
+    _add_run_settings(run)
+
+    resume = commands.add_parser("resume", help="go on with a stopped or killed run")
+    resume.set_defaults(command="resume")
+    resume.add_argument("output", type=Path, metavar="OUT")
+    resume.add_argument(
+        "--data", type=Path, help="the same private images again, if their features were not kept"
+    )
+
+    budget = commands.add_parser("budget", help="what each data set has spent")
+    budget.set_defaults(command="budget")
+    budget.add_argument("--delta", type=float, default=_DEFAULTS["delta"])
+    budget.add_argument(
+        "--release", metavar="RUN_ID", help="give back what a run that is gone still reserves"
+    )
+
+    sigma = commands.add_parser("sigma", help="the noise multiplier σ that a budget needs")
+    sigma.set_defaults(command="sigma")
+    _add_budget(sigma)
+
+    epsilon = commands.add_parser("epsilon", help="the ε that a noise multiplier σ spends")
+    epsilon.set_defaults(command="epsilon")
+    epsilon.add_argument("--sigma", type=float, required=True)
+    _add_budget(epsilon, epsilon=False)
+
+    generators = commands.add_parser("generators", help="what there is, and each one's options")
+    generators.set_defaults(command="generators")
+    generators.add_argument("name", nargs="?", choices=list(GENERATORS))
+    return parser
+
+
+def _add_budget(parser: argparse.ArgumentParser, epsilon: bool = True) -> None:
+    add = _adder(parser)
+    if epsilon:
+        add("epsilon", float, "ε of the whole run")
+    add("delta", float, "δ; keep it well under 1 / number of images")
+    add("iterations", int, "T, how many times the private images vote")
+    add("neighbours", int, "k, how many candidates each private image votes for")
+    add(
+        "adjacency",
+        str,
+        "neighbouring data sets: one image more or less, or one replaced",
+        choices=settings.ADJACENCIES,
+    )
+
+
+def _add_run_settings(parser: argparse.ArgumentParser) -> None:
+    add = _adder(parser)
+    add("generator", str, "what makes the images", choices=list(GENERATORS))
+    parser.add_argument(
+        "--option",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the generator; see the command 'generators'",
+    )
+    add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
+    add("metric", str, "how features are compared", choices=settings.METRICS)
+    add("search", str, "library that finds nearest candidates", choices=settings.SEARCHES)
+    add("num_samples", _numbers(int), "N, or T + 1 numbers separated by commas", metavar="N")
+    add("lookahead", int, "L, variations averaged for each candidate; 0 for none")
+    add("threshold", _auto(float), "H in votes, or auto (σ)", metavar="H|auto")
+    add("selection", str, "how votes become parents", choices=settings.SELECTIONS)
+    add("keep_selected", bool, "selected images enter the next generation themselves")
+    add(
+        "degrees",
+        _numbers(float),
+        "T variation degrees from 0 to 1, separated by commas",
+        metavar="D1,D2,...",
+    )
+    add("classes", str, "what names an image's class", choices=settings.CLASS_RULES)
+    add("public_class_names", bool, "class names may be shown outside")
+    parser.add_argument(
+        "--prompt",
+        dest="prompts",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="what to make, shared out evenly over the samples",
+    )
+    parser.add_argument(
+        "--class-prompt",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("CLASS", "TEXT"),
+        help="a prompt for one class",
+    )
+    add("image_size", int, "height and width in pixels")
+    add(
+        "dataset_name",
+        str,
+        "the name its budget is kept under (default: the folder's name)",
+        default=None,
+    )
+    add("epsilon_cap", float, "refuse if all runs on this data set would spend more than this")
+    add("seed", int, "of everything but the noise")
+    add("device", str, "where models run", choices=settings.DEVICES)
+    parser.add_argument(
+        "--forget-features",
+        dest="keep_features",
+        action="store_false",
+        help="keep no private features on disk; a resume then needs DATA again",
+    )
+
+
+def _adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
+    """Adds ``--some-name`` for the setting ``some_name`` with the default of ``RunConfig``."""
+
+    def add(name: str, kind: Callable, text: str, **extra: object) -> None:
+        flag = "--" + name.replace("_", "-")
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", help=text)
+            return
+        default = extra.pop("default", _DEFAULTS[name])
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        if shown not in (None, ""):
+            text = f"{text} (default: {shown})"
+        parser.add_argument(flag, type=kind, default=default, help=text, **extra)
+
+    return add
+
+
+def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple]:
+    def numbers(text: str) -> tuple:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+
+    return numbers
+
+
+def _auto(kind: Callable[[str], float]) -> Callable[[str], float | None]:
+    def value(text: str) -> float | None:
+        return None if text == "auto" else kind(text)
+
+    return value
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
