@@ -35,13 +35,14 @@ HEADER = """
 def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
     """The one page, wired to ``handlers`` and ``viewers``."""
     form = Form()
+    place = "this computer" if handlers.owner else "the server"
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
-                source, summary, meaning, problem, run_button = _setup(form)
+                source, summary, meaning, problem, run_button = _setup(form, place)
             with gr.Column(elem_id="stage"):
-                live = _script_html("live", NO_RUN, elem_id="live")
+                live = _script_html("live", NO_RUN, "live", place)
         _wire_setup(handlers, form, source, summary, meaning, problem)
         told = [source, summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button)
@@ -50,10 +51,10 @@ def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
     return page
 
 
-def _setup(form: Form) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
+def _setup(form: Form, place: str) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
-        source = _script_html("drop", {"kind": ""}, elem_id="source")
+        source = _script_html("drop", {"kind": ""}, "source", place)
         summary = gr.HTML(elem_id="summary", apply_default_css=False)
         form_fields.public_names_field(form)
         form_fields.name_field(form)
@@ -75,10 +76,12 @@ def _setup(form: Form) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
     return source, summary, meaning, problem, run_button
 
 
-def _script_html(name: str, value: Any, elem_id: str) -> gr.HTML:
+def _script_html(name: str, value: Any, elem_id: str, place: str) -> gr.HTML:
+    """The part of the page in assets/js/``name``; ``place`` is where images are kept, in words."""
+    template = (ASSETS / "js" / f"{name}.html").read_text("utf-8")
     return gr.HTML(
         value,
-        html_template=(ASSETS / "js" / f"{name}.html").read_text("utf-8"),
+        html_template=template.replace("PLACE", place),
         js_on_load=(ASSETS / "js" / f"{name}.js").read_text("utf-8"),
         apply_default_css=False,
         elem_id=elem_id,

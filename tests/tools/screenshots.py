@@ -19,7 +19,7 @@ from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve  # noqa: E402
 
 SHOTS = ROOT / "assets" / "screenshots"
 STRIP = ROOT / "assets" / "pictures" / "evolution.png"
-DESKTOP = {"width": 1280, "height": 900}
+DESKTOP = {"width": 1280, "height": 1100}
 PHONE = {"width": 360, "height": 800}
 LOOKS = [
     ("", DESKTOP, "light"),
@@ -28,6 +28,7 @@ LOOKS = [
     ("-phone-dark", PHONE, "dark"),
 ]
 STRIP_GENERATIONS = (0, 1, 3, 5)
+LOOKAHEAD = "16"  # slow enough for a picture of a run in its midst
 STRIP_TILE, STRIP_GAP = 28, 3  # pixels
 
 
@@ -39,7 +40,9 @@ def main() -> None:
     ):
         browser = p.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
         for name, viewport, scheme in LOOKS:
-            context = browser.new_context(base_url=address, viewport=viewport, color_scheme=scheme)
+            context = browser.new_context(
+                base_url=address, viewport=viewport, color_scheme=scheme, reduced_motion="reduce"
+            )
             page = context.new_page()
             _one_run(page, name)
             context.close()
@@ -49,28 +52,39 @@ def main() -> None:
 def _one_run(page: Page, name: str) -> None:
     page.goto("/")
     page.locator("#meaning", has_text="σ").wait_for()
+    _loaded(page, ".strip img")
     _save(page, f"before{name}")
     page.click(".try-example")
     page.wait_for_selector("#summary .found")
     _save(page, f"data{name}")
-    page.get_by_label("Iterations").fill("5")
+    page.get_by_text("Advanced").click()
+    page.get_by_label("Look-ahead").fill(LOOKAHEAD)
+    page.get_by_text("Advanced").click()
     page.keyboard.press("Control+Enter")
     page.wait_for_function("document.querySelector('.rows').dataset.generation >= 2")
-    page.wait_for_function("document.querySelector('.votes img').complete")
+    _loaded(page, ".tile img, .votes img")
     _save(page, f"during{name}")
     page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
     page.wait_for_selector('.rows[data-generation="5"] .tile img')
-    page.wait_for_load_state("networkidle")
+    _loaded(page, ".tile img, .votes img")
     _save(page, f"after{name}")
     if not name:
         _strip(page)
+
+
+def _loaded(page: Page, selector: str) -> None:
+    """Wait until the pictures at ``selector`` that are on screen have arrived."""
+    page.wait_for_function(
+        """selector => [...document.querySelectorAll(selector)].every(image =>
+          image.getBoundingClientRect().top > innerHeight || image.naturalWidth > 0)""",
+        arg=selector,
+    )
 
 
 def _save(page: Page, name: str) -> None:
     page.mouse.move(1, 1)
     if page.viewport_size == DESKTOP:
         page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(400)  # the progress bar glides to its place
     shot = Image.open(io.BytesIO(page.screenshot()))
     shot.convert("RGB").quantize(200).save(SHOTS / f"{name}.png", optimize=True)
 

@@ -98,6 +98,14 @@ def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
         assert shared.post("/uploads", headers={"origin": "http://studio.example"}).is_success
 
 
+def test_the_page_says_where_images_are_kept(client, tmp_path):
+    own = client.get("/config").text
+    assert "They stay on this computer" in own and "PLACE" not in own
+    with shared_client(tmp_path) as shared:
+        page = shared.get("/config").text
+    assert "They stay on the server" in page and "this computer" not in page
+
+
 def test_an_upload_and_its_removal(client, home):
     token = client.post("/uploads").json()["token"]
     assert client.post(f"/uploads/{token}/files", content=FRAME).json() == {"files": 1}
