@@ -12,6 +12,7 @@ from loops import in_event_loop
 from PIL import Image
 
 from pe_engine.config import RunConfig
+from pe_engine.data import Limits
 from pe_engine.jobs import JobManager
 from pe_engine.ui.server import build_app
 
@@ -104,6 +105,15 @@ def test_the_page_says_where_images_are_kept(client, tmp_path):
     with shared_client(tmp_path) as shared:
         page = shared.get("/config").text
     assert "They stay on the server" in page and "this computer" not in page
+
+
+def test_a_shared_server_takes_fewer_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("pe_engine.ui.server.SHARED_LIMITS", Limits(members=1))
+    with shared_client(tmp_path) as shared:
+        token = shared.post("/uploads").json()["token"]
+        assert shared.post(f"/uploads/{token}/files", content=FRAME).is_success
+        answer = shared.post(f"/uploads/{token}/files", content=FRAME.replace(b"a", b"b"))
+        assert "more than 1 files" in answer.json()["detail"]
 
 
 def test_an_upload_and_its_removal(client, home):
