@@ -4,6 +4,7 @@ import os
 
 __version__ = "0.1.0"
 
-# Read by the OpenMP of torch and faiss when they load. Threads that wait by spinning make a run up
-# to ten times slower as soon as anything else, such as the browser that shows it, wants a core.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read by the OpenMP of torch and faiss when they load. By default, threads that wait spin for so
+# long that a run becomes several times slower as soon as anything else wants a core, such as the
+# browser that shows it. Short spins cost little.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")

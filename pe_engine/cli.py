@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad arguments or data, 3 budget refused, 130 stopped.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -124,6 +125,7 @@ def _follow(run: Run, out: Path) -> int:
     from pe_engine.reporting import ProgressBar
     from pe_engine.runner import Status
 
+    gc.freeze()  # what is loaded by now stays: the collector need not look through it again
     bar = ProgressBar(sys.stderr)
     run.start()
     while not run.snapshot.status.ended:

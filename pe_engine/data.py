@@ -12,6 +12,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,8 @@ class PrivateDataset:
         """Raises DataError when ``count``, the number of images that could be read, is 0."""
         if count == 0:
             raise DataError(
-                f"None of the {len(self):,} files can be read as an image; the list of skipped "
-                f"files says why. Choose a folder or zip of {FORMATS} images."
+                f"None of the files can be read as an image. Choose a folder or zip of {FORMATS} "
+                "images."
             )
 
     def _pool(self, workers: int | None) -> Executor:
@@ -296,12 +297,11 @@ def _candidates(files: FolderSource | ZipSource) -> tuple[list[str], list[Skippe
     A file with the extension of an image is believed until it is decoded; of others, the first
     bytes are looked at now, so that a stray text file neither counts nor confuses the classes.
     """
-    names, skipped = [], []
-    with files.reader() as read:
-        for name in sorted(files.names):
-            if name.lower().endswith(_EXTENSIONS):
-                names.append(name)
-                continue
+    names = [name for name in files.names if name.lower().endswith(_EXTENSIONS)]
+    others = sorted(set(files.names).difference(names))
+    skipped = []
+    with files.reader() if others else nullcontext() as read:
+        for name in others:
             try:
                 known = image_reader(read(name, HEAD_BYTES)) is not None
                 reason = f"is not a {FORMATS} image"
@@ -311,4 +311,4 @@ def _candidates(files: FolderSource | ZipSource) -> tuple[list[str], list[Skippe
                 names.append(name)
             else:
                 skipped.append(Skipped(name, reason))
-    return names, skipped
+    return sorted(names), skipped

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-QUERY_BATCH = 2048
+QUERY_BATCH = 1024
 SPARE_NEIGHBOURS = 3
 _ROWS_PER_EXACT_CHUNK = 256
 
@@ -61,9 +61,11 @@ def count_votes(
     queries = np.zeros((QUERY_BATCH, private.shape[1]), np.float32)
     for start in range(0, len(rows), QUERY_BATCH):
         batch = private[rows[start : start + QUERY_BATCH]]
-        finite = np.flatnonzero(np.isfinite(batch).all(axis=1))
-        queries[: len(finite)] = batch[finite]
-        chosen = space.nearest(queries)[: len(finite)]
+        finite = np.isfinite(_squared_norms(batch))
+        if not finite.all():
+            batch = batch[finite]
+        queries[: len(batch)] = batch
+        chosen = space.nearest(queries)[: len(batch)]
         counts += np.bincount(chosen.ravel(), minlength=len(candidates))
         yield
     return Votes(counts, neighbours)
@@ -87,8 +89,7 @@ class _Space:
         self._features = features[self._members[:, 0]]
         build = _faiss_search if search == "faiss" else _torch_search
         self._search = build(self._features, self._l2, device)
-        norms = np.einsum("nd,nd->n", self._features, self._features)
-        self._largest_norm = float(norms.max())
+        self._largest_norm = float(_squared_norms(self._features).max())
 
     def nearest(self, queries: np.ndarray) -> np.ndarray:
         """int64 ``(Q, k)``: the k nearest candidates of each query, ties to the lowest index."""
@@ -100,8 +101,8 @@ class _Space:
         # A float32 sum of D products is off by at most about D u (|x|² + |y|²), u = 2^-24
         # (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); two compared
         # distances may each be off by that, and l2 holds twice the product.
-        norms = np.einsum("qd,qd->q", queries, queries)
-        slack = 4 * queries.shape[1] * 2.0**-24 * (norms + self._largest_norm)
+        norms = _squared_norms(queries) + self._largest_norm
+        slack = 4 * queries.shape[1] * 2.0**-24 * norms
         gaps = np.diff(distances[:, : self._k + 1], axis=1)
         for row in np.flatnonzero((gaps <= slack[:, None]).any(axis=1)):
             chosen[row] = self._exact(queries[row], distances[row], groups[row], slack[row])
@@ -139,6 +140,10 @@ class _Space:
             return features
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
         return features / np.maximum(lengths, np.float32(1e-30))
+
+
+def _squared_norms(features: np.ndarray) -> np.ndarray:
+    return np.einsum("nd,nd->n", features, features)
 
 
 def _groups_of_equal_rows(features: np.ndarray, width: int) -> np.ndarray:

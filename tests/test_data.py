@@ -602,7 +602,7 @@ def test_set_of_unreadable_images_is_refused_after_the_last_batch(tmp_path: Path
     data = open_dataset(folder(tmp_path, {f"{i}.png": b"x" for i in range(5)}))
     batches = data.batches(8, batch_size=3)
     assert [len(next(batches).skipped) for _ in range(2)] == [3, 2]
-    with pytest.raises(DataError, match="None of the 5 files can be read as an image"):
+    with pytest.raises(DataError, match="None of the files can be read as an image"):
         next(batches)
 
 

@@ -24,7 +24,7 @@ HEADER = """
     <circle cx="23" cy="9" r="5"/><circle cx="9" cy="23" r="5"/>
     <circle cx="23" cy="23" r="5" class="on"/></svg>
   <div><h1>Private Evolution Studio</h1>
-  <p>Synthetic images that look like yours, and give away none of them.</p></div>
+  <p>Synthetic images that look like yours, with a measured promise of privacy.</p></div>
   <button type="button" id="theme-switch" aria-label="Switch between light and dark">
     <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>
     <path d="M12 3.5a8.5 8.5 0 0 1 0 17Z"/></svg></button>
