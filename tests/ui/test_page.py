@@ -64,14 +64,15 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
     open_page(tab)
     try_example(tab)
     expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
-    set_budget(tab, samples=200)
+    set_budget(tab, samples=6000)  # enough work for a reload in its midst
     run_id = start(tab)
 
     tab.wait_for_selector(".tile img")
     tab.reload()
+    wait_for(tab, "running")
     tab.wait_for_selector(".tile img")
     assert RUN_ID.search(tab.url)[1] == run_id
-    expect(tab.get_by_label("Samples")).to_have_value("200")
+    expect(tab.get_by_label("Samples")).to_have_value("6000")
     expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
     wait_for(tab, "done")
     expect(tab.locator(".line")).to_contain_text("Done: 3 generations")
@@ -98,7 +99,7 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
         assert set(hashes) == set(archive.namelist()) - {"manifest.json"}
         for name, entry in hashes.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == entry["sha256"], name
-        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 200
+        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 6000
 
 
 @pytest.fixture
@@ -328,14 +329,14 @@ def test_a_page_finds_its_run_again_after_the_server_was_restarted(browser, tmp_
         page = browser.new_context(base_url=address).new_page()
         open_page(page)
         try_example(page)
-        set_budget(page, iterations=3, samples=300)
+        set_budget(page, iterations=40, samples=300)  # long enough not to end before the server
         start(page)
         page.wait_for_selector(".tile img")
     page.evaluate("document.querySelector('.live').dataset.silence = 100")
     with serve(tmp_path, port):
         wait_for(page, "stopped")
         page.get_by_role("button", name="Resume").click()
-        wait_for(page, "done")
+        page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
         expect(page.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
         page.context.close()
 
