@@ -71,10 +71,11 @@ def progress_line(snapshot: Snapshot) -> str:
 
 def budget_table(ledger: Ledger, delta: float) -> str:
     """What each data set has spent: ε at this δ, under both adjacencies."""
+    entries = ledger.datasets()
     rows = [
         ("data set", "runs", "generations", "reserved", "ε add/remove", "ε replace", "cap on ε")
     ]
-    for entry in ledger.datasets():
+    for entry in entries:
         spent = ledger.spent(entry.name)
         rows.append(
             (
@@ -93,12 +94,18 @@ def budget_table(ledger: Ledger, delta: float) -> str:
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+    same = [
+        f"{entry.name!r} has the same images as {', '.join(map(repr, entry.other_names))}; what is "
+        "spent on them counts for all."
+        for entry in entries
+        if entry.other_names
+    ]
     held = [
         f"Reserved under {entry.name!r} by run {run_id}; give it back with --release {run_id}"
-        for entry in ledger.datasets()
+        for entry in entries
         for run_id in entry.open_runs
     ]
-    return "\n".join([*lines, f"(all ε at δ = {delta:g})", *held])
+    return "\n".join([*lines, f"(all ε at δ = {delta:g})", *same, *held])
 
 
 def describe_generators(names: list[str]) -> str:

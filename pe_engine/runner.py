@@ -57,8 +57,7 @@ class Snapshot:
     Attributes:
         version: grows by 1 with every change.
         queue_position: runs before this one; 0 when it is its turn.
-        class_names, data_summary, owner_notices: for the owner; the summary is "" once the process
-            that began the run has ended.
+        class_names, owner_notices: for the owner.
         public_names: whether class names may be shown to others, too.
         noise_multiplier: σ in votes.
         generation: the one being worked on, 0..T.
@@ -76,7 +75,6 @@ class Snapshot:
     config: RunConfig
     class_names: tuple[str, ...]
     public_names: bool
-    data_summary: str
     noise_multiplier: float
     generation: int
     phase: Phase | None
@@ -247,7 +245,6 @@ class Run:
             config=header.config,
             class_names=header.class_names,
             public_names=header.public_names,
-            data_summary=self._dataset.describe() if self._dataset else "",
             noise_multiplier=header.budget.noise_multiplier,
             generation=max(last, 0),
             phase=None,

@@ -77,6 +77,16 @@ def test_bad_arguments_and_refused_budget_have_their_exit_codes(tmp_path, home, 
     assert not (tmp_path / "out").exists()
 
 
+def test_the_budget_says_which_names_mean_the_same_images(tmp_path, home, digits, capsys):
+    for name in ("one", "two"):
+        out = str(tmp_path / name)
+        assert main(["run", str(digits), "--output", out, "--dataset-name", name, *QUICK]) == 0
+    capsys.readouterr()
+    assert main(["budget"]) == 0
+    table = capsys.readouterr().out
+    assert "'one' has the same images as 'two'; what is spent on them counts for all." in table
+
+
 def test_a_lost_run_gives_its_reservation_back(tmp_path, home, digits, ledger, config, capsys):
     start_run(tmp_path / "out", config, digits, ledger)
     run_id = json.loads((tmp_path / "out" / "run.json").read_text())["run_id"]

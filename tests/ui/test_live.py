@@ -31,7 +31,6 @@ def snapshot(config):
         config=config,
         class_names=("anna", "bert", "carl"),
         public_names=False,
-        data_summary="60 images in 3 classes",
         noise_multiplier=4.1234,
         generation=2,
         phase=Phase.VARY,
