@@ -76,15 +76,14 @@ def budget_table(ledger: Ledger, delta: float) -> str:
         ("data set", "runs", "generations", "reserved", "ε add/remove", "ε replace", "cap on ε")
     ]
     for entry in entries:
-        spent = ledger.spent(entry.name)
         rows.append(
             (
                 entry.name,
                 str(entry.runs),
                 str(entry.generations),
                 str(entry.reserved),
-                f"{composed_epsilon(spent, delta, 'add-remove'):.4g}",
-                f"{composed_epsilon(spent, delta, 'replace'):.4g}",
+                f"{composed_epsilon(entry.charges, delta, 'add-remove'):.4g}",
+                f"{composed_epsilon(entry.charges, delta, 'replace'):.4g}",
                 f"{entry.cap.epsilon:.4g}" if entry.cap else "none",
             )
         )
