@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Pixels:
@@ -21,8 +26,15 @@ class Pixels:
         self._grey = grey
         self.dimension = image_size * image_size * (1 if grey else 3)
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
-        """Float32 ``(N, D)`` in [0, 1] of uint8 ``(N, H, W, 3)`` images."""
+    def embed(self, images: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Float32 ``(N, D)`` in [0, 1], row by row from the top, R, G, B of a pixel together.
+
+        Args:
+            images: uint8 ``(N, H, W, 3)``, or a float32 tensor ``(N, 3, H, W)`` in [0, 1].
+        """
+        if not isinstance(images, np.ndarray):
+            pixels = images.mean(dim=1) if self._grey else images.permute(0, 2, 3, 1)
+            return pixels.flatten(start_dim=1).cpu().numpy()
         if self._grey:
             # a broadcast view of one channel need not be summed: R + G + B = 3 R
             total = (

@@ -1,6 +1,8 @@
 """Pixels: scaling, and grey features that vote as the colour ones do."""
 
 import numpy as np
+import pytest
+import torch
 
 from pe_engine.embedders.pixels import Pixels
 from tests.test_voting import counted
@@ -49,3 +51,19 @@ def test_grey_and_colour_features_vote_alike_on_grey_candidates():
             )
             counts.append(votes.counts.tolist())
         assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_floats_on_the_device_give_the_features_of_the_same_uint8_images(grey):
+    pixels = images(5)
+    floats = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    embedder = Pixels(6, "cpu", grey)
+    features = embedder.embed(floats)
+    assert features.dtype == np.float32
+    assert features.shape == (5, embedder.dimension)
+    np.testing.assert_allclose(features, embedder.embed(pixels), rtol=1e-6)
+
+
+def test_floats_are_not_rounded_to_8_bits():
+    floats = torch.full((1, 3, 6, 6), 0.3001)
+    np.testing.assert_allclose(Pixels(6, "cpu", grey=True).embed(floats), 0.3001, rtol=1e-6)
