@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from pe_engine import config as settings
+from pe_engine.bench.plan import SHAPES, WORKS, BenchPlan
 from pe_engine.config import RunConfig
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
@@ -31,6 +32,21 @@ def config_of(options: argparse.Namespace) -> RunConfig:
 
         given["generator_options"] = parse_generator_options(options.generator, options.option)
     return RunConfig(**given)
+
+
+def bench_plan_of(options: argparse.Namespace) -> BenchPlan:
+    """The settings typed for ``bench``.
+
+    Raises:
+        ConfigError: one of them is out of its range.
+    """
+    from pe_engine.components import parse_generator_options
+
+    given = {f.name: getattr(options, f.name) for f in fields(BenchPlan) if f.name != "options"}
+    chosen = parse_generator_options(options.generator, options.option)
+    if options.steps is not None:
+        chosen = {"steps": options.steps, "variation_steps": options.steps, **chosen}
+    return BenchPlan(options=chosen, **given)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,6 +91,10 @@ def build_parser() -> argparse.ArgumentParser:
     generators = commands.add_parser("generators", help="what there is, and each one's options")
     generators.set_defaults(command="generators")
     generators.add_argument("name", nargs="?", choices=list(GENERATORS))
+
+    bench = commands.add_parser("bench", help="how fast this machine makes and compares images")
+    bench.set_defaults(command="bench")
+    _add_bench(bench)
     return parser
 
 
@@ -93,9 +113,29 @@ def _add_budget(parser: argparse.ArgumentParser, epsilon: bool = True) -> None:
     )
 
 
-def _add_run_settings(parser: argparse.ArgumentParser) -> None:
-    add = _adder(parser)
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    add = _adder(parser, BenchPlan)
     add("generator", str, "what makes the images", choices=list(GENERATORS))
+    _add_option(parser)
+    add("shape", str, "measure Stable Diffusion of this shape", choices=SHAPES)
+    add("size", int, "height and width in pixels (default: the model's own)")
+    add("prompt", str, "of every image (default: one that suits the shape)")
+    add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
+    parser.add_argument("--steps", type=int, help="the options steps and variation_steps in one")
+    add("degrees", _numbers(float), "variation degrees to average over", metavar="D1,D2,...")
+    add("samples", int, "N of a whole generation")
+    add("lookahead", int, "L of a whole generation")
+    add("voters", int, "how many feature vectors vote")
+    add("repeats", int, "how often each work is timed; the median counts")
+    add("measure", _words, f"which of {','.join(WORKS)}", metavar="WORK1,WORK2,...")
+    add("device", str, "where models run", choices=settings.DEVICES)
+    add("tiny_autoencoder", bool, "decode look-ahead by a tiny autoencoder of random weights")
+    add("baseline", bool, "time the public seed system's way of doing the same work, too")
+    add("ablation", bool, "time each piece of speed work on and off")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON, too")
+
+
+def _add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option",
         type=_assignment,
@@ -104,6 +144,12 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the generator; see the command 'generators'",
     )
+
+
+def _add_run_settings(parser: argparse.ArgumentParser) -> None:
+    add = _adder(parser)
+    add("generator", str, "what makes the images", choices=list(GENERATORS))
+    _add_option(parser)
     add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
     add("metric", str, "how features are compared", choices=settings.METRICS)
     add("search", str, "library that finds nearest candidates", choices=settings.SEARCHES)
@@ -112,6 +158,11 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     add("threshold", _auto(float), "H in votes, or auto (σ)", metavar="H|auto")
     add("selection", str, "how votes become parents", choices=settings.SELECTIONS)
     add("keep_selected", bool, "selected images enter the next generation themselves")
+    add(
+        "fresh_children",
+        bool,
+        "vary the selected parents anew instead of taking their look-ahead variations first",
+    )
     add(
         "degrees",
         _numbers(float),
@@ -137,7 +188,7 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         metavar=("CLASS", "TEXT"),
         help="a prompt for one class",
     )
-    add("image_size", int, "height and width in pixels")
+    add("image_size", int, "height and width in pixels (default: the generator's own)")
     add(
         "dataset_name",
         str,
@@ -155,15 +206,16 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
-    """Adds ``--some-name`` for the setting ``some_name`` with the default of ``RunConfig``."""
+def _adder(parser: argparse.ArgumentParser, kept_in: type = RunConfig) -> Callable[..., None]:
+    """Adds ``--some-name`` for the setting ``some_name`` with the default of its dataclass."""
+    defaults = {f.name: f.default for f in fields(kept_in)}
 
     def add(name: str, kind: Callable, text: str, **extra: object) -> None:
         flag = "--" + name.replace("_", "-")
         if kind is bool:
             parser.add_argument(flag, action="store_true", help=text)
             return
-        default = extra.pop("default", _DEFAULTS[name])
+        default = extra.pop("default", defaults[name])
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         if shown not in (None, ""):
             text = f"{text} (default: {shown})"
@@ -177,6 +229,10 @@ def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple]:
         return tuple(kind(part) for part in text.split(",") if part.strip())
 
     return numbers
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _auto(kind: Callable[[str], float]) -> Callable[[str], float | None]:

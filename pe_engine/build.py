@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.components import checked_options, load_class, resolve_device
+from pe_engine.components import fitting_size, load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
@@ -40,6 +40,16 @@ def plan_budget(config: RunConfig) -> BudgetPlan:
     sigma = accounting.noise_multiplier(config.epsilon, *releases)
     threshold = default_threshold(sigma) if config.threshold is None else config.threshold
     return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The same settings with the image size that the generator chooses where none was typed.
+
+    Raises:
+        ConfigError, GeneratorError: the generator's options or the size cannot be used.
+    """
+    size = fitting_size(config.generator, config.generator_options, config.image_size)
+    return replace(config, image_size=size)
 
 
 # Names that leave the machine -------------------------------------------------------------------
@@ -114,8 +124,8 @@ def start_run(
     """
     folder = RunFolder(out)
     folder.check_free()
-    checked_options(config.generator, config.generator_options)
     resolve_device(config.device)
+    config = settled(config)
     budget = plan_budget(config)
     dataset = open_dataset(source, config.classes, limits)
     public_names = names_are_public(config, dataset.class_names, source)

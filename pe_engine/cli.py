@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pe_engine.arguments import build_parser, config_of
+from pe_engine.arguments import bench_plan_of, build_parser, config_of
 from pe_engine.config import RunConfig
 from pe_engine.errors import PEError, RunError
 from pe_engine.generators import GENERATORS
@@ -120,6 +121,17 @@ def _generators(options: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from pe_engine.bench.measuring import run_bench
+    from pe_engine.bench.table import as_text
+
+    result = run_bench(bench_plan_of(options))
+    print(as_text(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False), encoding="utf-8")
+    return 0
+
+
 def _follow(run: Run, out: Path) -> int:
     """Drive the run with a progress bar; Ctrl-C stops it within one batch."""
     from pe_engine.reporting import ProgressBar
@@ -147,9 +159,11 @@ def _follow(run: Run, out: Path) -> int:
 
 
 def _check_same_settings(out: Path, config: RunConfig) -> None:
+    from pe_engine.build import settled
     from pe_engine.header import Header
     from pe_engine.storage import RunFolder
 
+    config = settled(config)
     stored = Header.from_json(RunFolder(out).read_header()).config
     changed = [f.name for f in fields(config) if getattr(stored, f.name) != getattr(config, f.name)]
     if changed:
@@ -179,4 +193,5 @@ COMMANDS = {
     "sigma": _sigma,
     "epsilon": _epsilon,
     "generators": _generators,
+    "bench": _bench,
 }

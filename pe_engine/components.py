@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
-
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+from pe_engine.generators.options import Option, declared
 
 
 def load_class(table: dict[str, str], name: str) -> type:
@@ -19,11 +17,9 @@ def load_class(table: dict[str, str], name: str) -> type:
     return getattr(importlib.import_module(module), attribute)
 
 
-def generator_options(name: str) -> list[tuple[str, Any, str]]:
-    """(name, default, help) of each option of a generator, in the order it declares them."""
-
-    options = fields(load_class(GENERATORS, name).Options)
-    return [(f.name, f.default, f.metadata["help"]) for f in options]
+def generator_options(name: str) -> list[Option]:
+    """The options of a generator, in the order it declares them."""
+    return declared(load_class(GENERATORS, name).Options)
 
 
 def checked_options(name: str, given: Mapping[str, Any]) -> Any:
@@ -32,7 +28,7 @@ def checked_options(name: str, given: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: an unknown option, or a value out of its range.
     """
-    known = [option for option, _, _ in generator_options(name)]
+    known = [option.name for option in generator_options(name)]
     for option in given:
         if option not in known:
             raise ConfigError(f"{name} has no option {option!r}. It has: {', '.join(known)}.")
@@ -45,18 +41,28 @@ def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict
     Raises:
         ConfigError: a text that is no such value.
     """
-    defaults = {option: default for option, default, _ in generator_options(name)}
+    known = {option.name: option for option in generator_options(name)}
     values = {}
-    for option, text in given:
-        kind = type(defaults.get(option, text))  # an unknown one is refused by checked_options
+    for name_, text in given:
+        option = known.get(name_)
         try:
-            values[option] = _TRUTH[text.lower()] if kind is bool else kind(text)
-        except (ValueError, KeyError) as error:
+            values[name_] = option.parse(text) if option else text  # refused by checked_options
+        except ValueError as error:
             raise ConfigError(
-                f"The option {option} of {name} is {text!r}, but must be a {kind.__name__} such as "
-                f"{defaults[option]}."
+                f"The option {name_} of {name} is {text!r}, but must be a {option.kind.__name__} "
+                f"such as {'auto' if option.default is None else option.default}."
             ) from error
     return values
+
+
+def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
+    """The image size in pixels of a generator with these options; see ``Generator.fitting_size``.
+
+    Raises:
+        ConfigError: as ``checked_options``, or no image can be of the size asked for.
+        GeneratorError: the options name a model that cannot be found.
+    """
+    return load_class(GENERATORS, name).fitting_size(checked_options(name, given), asked)
 
 
 def resolve_device(device: str) -> str:

@@ -47,12 +47,14 @@ class RunConfig:
         selection: how noisy votes become parents.
         keep_selected: a selected parent enters the next generation itself once, its further
             draws as variations.
+        fresh_children: vary the selected parents anew, as in the paper, instead of first taking
+            their look-ahead children, which have the same degree.
         degrees: T variation degrees in [0, 1], 1 = most change; empty for a geometric schedule
             from 1 to 0.25.
         classes: the rule that names an image's class.
         public_class_names: the owner says that class names may be shown outside.
         prompts, class_prompts: shared out evenly over the samples of all classes, or of one class.
-        image_size: height and width in pixels.
+        image_size: height and width in pixels; None for the generator's own.
         seed: of everything but the noise.
         keep_features: let the private features wait on disk (mode 0600) until the run has ended,
             so that it can resume without the images.
@@ -78,12 +80,13 @@ class RunConfig:
     threshold: float | None = None
     selection: str = "proportional"
     keep_selected: bool = False
+    fresh_children: bool = False
     degrees: tuple[float, ...] = ()
     classes: str = "auto"
     public_class_names: bool = False
     prompts: tuple[str, ...] = ()
     class_prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    image_size: int = 28
+    image_size: int | None = None
     seed: int = 0
     device: str = "auto"
     keep_features: bool = True
@@ -115,7 +118,8 @@ class RunConfig:
         check_length("number of samples", self.num_samples, (1, self.iterations + 1))
         check_whole("look-ahead", self.lookahead, 0, 64)
         check_whole("neighbours", self.neighbours, 1, 100)
-        check_whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
+        if self.image_size is not None:
+            check_whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
         check_whole("seed", self.seed, 0, 2**63 - 1)
         for degree in self.degrees:
             check_within("variation degree", degree, 0.0, 1.0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from pe_engine.config import RunConfig
 from pe_engine.embedders.base import Embedder
 from pe_engine.events import Event, GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.generators.base import Generator as ImageGenerator
-from pe_engine.population import Population
+from pe_engine.generators.base import State
+from pe_engine.generators.transfer import HostCopy, to_uint8
+from pe_engine.offspring import Offspring, batches
+from pe_engine.population import Population, take_rows
 from pe_engine.release import PrivateVoters
 from pe_engine.selection import select_parents
 from pe_engine.storage import RunFolder
@@ -64,65 +68,66 @@ class Evolution:
         else:
             population = self.folder.read_population(last)
         for t in range(max(last, 0) + 1, self.config.iterations + 1):
-            degree = self.config.degree_schedule[t - 1]
-            noisy_votes = yield from self._noisy_votes(t, population, degree)
+            offspring = self._offspring(t, population)
+            noisy_votes = yield from self._noisy_votes(t, population, offspring)
             parents = yield from self._parents(t, population, noisy_votes)
-            population = yield from self._next_generation(t, population, parents, degree)
+            population = yield from self._next_generation(t, population, parents, offspring)
             yield from self._finish(t, population)
 
     def _first_generation(self) -> Generator[Event, None, Population]:
-        """RANDOM_API, class by class and prompt by prompt."""
+        """RANDOM_API, for all classes and prompts in one queue."""
         n = self.config.sample_schedule[0]
-        batches = [
-            (class_id, prompt, size)
-            for class_id, share in enumerate(shares(n, len(self.classes)))
-            for prompt, part in zip(
-                self.classes[class_id].prompts,
-                shares(share, len(self.classes[class_id].prompts)),
-                strict=True,
-            )
-            for size in _batches(part, self.generator.batch_size)
-        ]
-        parts, done = [], 0
-        for i, (class_id, prompt, size) in enumerate(batches):
-            rng = self._rng(0, Phase.RANDOM, i)
-            made = self.generator.random(size, self.classes[class_id].name, prompt, rng)
-            parts.append(made.with_lineage(np.full(size, class_id), np.full(size, -1)))
-            done += size
-            yield Progress(0, Phase.RANDOM, done, n)
-        return Population.concatenate(parts)
+        class_ids, prompts = self._requests(n)
+        parts = []
+        for i, rows in enumerate(batches(np.arange(n), self.generator.batch_size)):
+            names = [self.classes[c].name for c in class_ids[rows]]
+            said = [prompts[row] for row in rows]
+            made = self.generator.random(names, said, self._rng(0, Phase.RANDOM, i))
+            parts.append(self._rendered(made))
+            yield Progress(0, Phase.RANDOM, int(rows[-1]) + 1, n)
+        return Population.concatenate(parts).with_lineage(class_ids, np.full(n, -1))
+
+    def _requests(self, n: int) -> tuple[np.ndarray, list[str]]:
+        """The class id, int64 ``(n,)``, and the prompt of each image of the first generation."""
+        class_ids, prompts = [], []
+        for class_id, share in enumerate(shares(n, len(self.classes))):
+            texts = self.classes[class_id].prompts
+            class_ids += [class_id] * share
+            for text, part in zip(texts, shares(share, len(texts)), strict=True):
+                prompts += [text] * part
+        return np.array(class_ids, np.int64), prompts
+
+    def _offspring(self, t: int, population: Population) -> Offspring:
+        return Offspring(
+            self.generator,
+            self.embedder,
+            population,
+            self.config.degree_schedule[t - 1],
+            self.config.lookahead,
+            rng=lambda batch: self._rng(t, Phase.LOOKAHEAD, batch),
+        )
 
     def _noisy_votes(
-        self, t: int, population: Population, degree: float
+        self, t: int, population: Population, offspring: Offspring
     ) -> Generator[Event, None, np.ndarray]:
         noisy_votes = self.voters.committed(t)
         reused = noisy_votes is not None
         if not reused:
             yield from self.voters.prepare(t)
-            features = yield from self._look_ahead(t, population, degree)
+            features = yield from self._look_ahead(t, offspring)
             noisy_votes = yield from self.voters.release(t, features, population.class_ids)
         yield VotesReleased(t, noisy_votes, self.threshold, self.epsilons[t - 1], reused)
         return noisy_votes
 
-    def _look_ahead(
-        self, t: int, population: Population, degree: float
-    ) -> Generator[Progress, None, np.ndarray]:
-        """What private images vote on: the mean embedding of L variations of each candidate."""
-        n, copies = len(population), self.config.lookahead
-        features = np.empty((n, self.embedder.dimension), np.float32)
-        start = 0
-        for i, size in enumerate(_batches(n, max(1, self.generator.batch_size // max(1, copies)))):
-            rows = np.arange(start, start + size)
-            if copies == 0:
-                features[rows] = self.embedder.embed(population.images[rows])
-            else:
-                several = population.take(np.repeat(rows, copies))
-                varied = self.generator.vary(several, degree, self._rng(t, Phase.LOOKAHEAD, i))
-                embedded = self.embedder.embed(varied.images)  # (size * L, D)
-                features[rows] = embedded.reshape(size, copies, -1).mean(axis=1)
-            start += size
-            yield Progress(t, Phase.LOOKAHEAD, start, n)
-        return features
+    def _look_ahead(self, t: int, offspring: Offspring) -> Generator[Progress, None, np.ndarray]:
+        """What private images vote on, float32 ``(N, D)``."""
+        work = offspring.features()
+        while True:
+            try:
+                done = next(work)
+            except StopIteration as end:
+                return end.value
+            yield Progress(t, Phase.LOOKAHEAD, done, len(offspring.candidates))
 
     def _parents(
         self, t: int, population: Population, noisy_votes: np.ndarray
@@ -148,24 +153,48 @@ class Evolution:
         return np.concatenate(parents)
 
     def _next_generation(
-        self, t: int, population: Population, parents: np.ndarray, degree: float
+        self, t: int, population: Population, parents: np.ndarray, offspring: Offspring
     ) -> Generator[Progress, None, Population]:
-        """VARIATION_API on every parent; with ``keep_selected`` its first copy stays as it is."""
-        kept = np.zeros(len(parents), bool)
-        if self.config.keep_selected:
-            kept[np.unique(parents, return_index=True)[1]] = True
-        to_vary = np.flatnonzero(~kept)
-        parts = [population.take(parents[kept])]
-        start = 0
-        for i, size in enumerate(_batches(len(to_vary), self.generator.batch_size)):
-            rows = parents[to_vary[start : start + size]]
-            rng = self._rng(t, Phase.VARY, i)
-            parts.append(self.generator.vary(population.take(rows), degree, rng))
-            start += size
-            yield Progress(t, Phase.VARY, start, len(to_vary))
-        order = np.argsort(np.concatenate([np.flatnonzero(kept), to_vary]))
-        children = Population.concatenate([p for p in parts if len(p)]).take(order)
+        """VARIATION_API on every parent.
+
+        With ``keep_selected`` a parent's first copy stays as it is. The children that were voted on
+        are taken first, unless ``fresh_children``; only what they do not cover is made now.
+        """
+        copies = self.config.lookahead
+        number = occurrences(parents) - self.config.keep_selected  # which child of its parent
+        kept = number < 0
+        made = ~kept & (number < copies) & (not self.config.fresh_children)
+        voted_on = np.flatnonzero(made)
+        anew = np.flatnonzero(~kept & ~made)
+        pieces = chain(
+            offspring.recall(voted_on, parents[voted_on] * copies + number[voted_on]),
+            self._variations(t, population, parents, anew, offspring.degree),
+        )
+        places, parts = [np.flatnonzero(kept)], [population.take(parents[kept])]
+        done, total = 0, len(voted_on) + len(anew)
+        for rows, state in pieces:
+            places.append(rows)
+            parts.append(self._rendered(state))
+            done += len(rows)
+            yield Progress(t, Phase.VARY, done, total)
+        order = np.argsort(np.concatenate(places))
+        children = Population.concatenate([part for part in parts if len(part)]).take(order)
         return children.with_lineage(population.class_ids[parents], parents)
+
+    def _variations(
+        self, t: int, population: Population, parents: np.ndarray, rows: np.ndarray, degree: float
+    ) -> Iterator[tuple[np.ndarray, State]]:
+        """New variations of ``parents[rows]``, batch by batch: their rows and states."""
+        for i, batch in enumerate(batches(rows, self.generator.batch_size)):
+            state = take_rows(population.state, parents[batch])
+            yield batch, self.generator.vary(state, degree, self._rng(t, Phase.VARY, i))
+
+    def _rendered(self, state: State) -> Population:
+        """A batch of images with their state on the host; class ids and parents are set later."""
+        copy = HostCopy(state)
+        images = to_uint8(self.generator.render(state))
+        unknown = np.zeros(len(images), np.int64)
+        return Population(images, unknown, unknown - 1, copy.state())
 
     def _finish(self, t: int, population: Population) -> Iterator[GenerationReady]:
         self.folder.write_population(t, population)
@@ -181,5 +210,12 @@ def shares(n: int, parts: int) -> list[int]:
     return [n // parts + (i < n % parts) for i in range(parts)]
 
 
-def _batches(n: int, size: int) -> list[int]:
-    return [min(size, n - start) for start in range(0, n, size)]
+def occurrences(values: np.ndarray) -> np.ndarray:
+    """How often each value has come before, int64 ``(N,)``: [7, 3, 7, 7] gives [0, 0, 1, 2]."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    counted = np.arange(len(values)) - np.repeat(starts, np.diff(starts, append=len(values)))
+    before = np.empty(len(values), np.int64)
+    before[order] = counted
+    return before

@@ -45,6 +45,7 @@ PUBLIC_SETTINGS = {
     "threshold": "threshold H, votes",
     "selection": "selection",
     "keep_selected": "selected images stay",
+    "fresh_children": "parents varied anew",
     "degrees": "variation degrees",
     "classes": "class rule",
     "public_class_names": "class names declared public",

@@ -50,7 +50,7 @@ class Population:
             three_channels(one_channel(self.images)[indices]),
             self.class_ids[indices],
             self.parents[indices],
-            {name: array[indices] for name, array in self.state.items()},
+            take_rows(self.state, indices),
         )
 
     def with_lineage(self, class_ids: np.ndarray, parents: np.ndarray) -> Population:
@@ -69,8 +69,18 @@ class Population:
             three_channels(np.concatenate(images)),
             np.concatenate([p.class_ids for p in parts]),
             np.concatenate([p.parents for p in parts]),
-            {name: np.concatenate([p.state[name] for p in parts]) for name in parts[0].state},
+            join_rows([p.state for p in parts]),
         )
+
+
+def take_rows(state: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows (int64, repeats allowed) of every array of a state."""
+    return {name: array[rows] for name, array in state.items()}
+
+
+def join_rows(states: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """States of one generator, at least one, one after another."""
+    return {name: np.concatenate([s[name] for s in states]) for name in states[0]}
 
 
 def one_channel(images: np.ndarray) -> np.ndarray:

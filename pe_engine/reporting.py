@@ -113,10 +113,15 @@ def describe_generators(names: list[str]) -> str:
     for name in names:
         lines.append(f"{name}: {load_class(GENERATORS, name).summary}")
         lines += [
-            f"    --option {option}={default}  {text}"
-            for option, default, text in generator_options(name)
+            f"    --option {option.name}={_shown(option.default)}  {option.help}"
+            + (f": {', '.join(option.choices)}" if option.choices else "")
+            for option in generator_options(name)
         ]
     return "\n".join(lines)
+
+
+def _shown(default: object) -> object:
+    return "auto" if default is None else default
 
 
 def describe_embedders() -> str:

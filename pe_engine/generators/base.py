@@ -2,16 +2,26 @@
 
 A generator is named in ``generators.GENERATORS`` and built as ``Class(image_size, device,
 **options)``. Its options are declared once, as a frozen dataclass ``Class.Options`` whose fields
-carry ``metadata={"help": ...}``; the command line and the page read them from there.
+carry ``metadata={"help": ...}``, and ``"choices"`` where only some texts are allowed; the command
+line and the page read them from there. An optional number's default is None, "the model's own".
+
+A generator works on states: whatever it must remember of an image to vary it and to render it
+(latents, drawing parameters, pool ids). Pixels are made from a state only when somebody needs them,
+and never turned back into one.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from pe_engine.population import Population
+if TYPE_CHECKING:
+    import torch
+
+State = Mapping[str, Any]
+"""Arrays by name, one row per image: numpy, or torch tensors while a batch is on a device."""
 
 
 class Generator(Protocol):
@@ -29,31 +39,43 @@ class Generator(Protocol):
     grey: bool
     """True when R = G = B in every image, so that an embedder may drop two channels."""
 
-    def random(self, n: int, class_name: str, prompt: str, rng: np.random.Generator) -> Population:
-        """The paper's RANDOM_API.
-
-        Args:
-            n: how many images, >= 1.
-            class_name: the class's public name; "" without classes.
-            prompt: what the user typed for these images; "" when nothing.
-            rng: the only source of randomness.
-
-        Returns:
-            A population of ``n`` images with class ids 0 (the caller sets them) and parents -1.
+    @classmethod
+    def fitting_size(cls, options: Any, asked: int | None) -> int:
+        """Height and width in pixels: ``asked`` if these options allow it; for None what suits
+        them best.
 
         Raises:
-            GeneratorError: the class or prompt cannot be drawn, with what to do about it.
+            ConfigError: no image can be of that size.
+            GeneratorError: the options name a model that cannot be found.
         """
 
-    def vary(self, population: Population, degree: float, rng: np.random.Generator) -> Population:
-        """The paper's VARIATION_API: one variation of each image.
+    def random(
+        self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
+    ) -> State:
+        """The paper's RANDOM_API: one state per row.
 
         Args:
-            population: the images to vary, with the state that this generator gave them.
-            degree: in [0, 1], 1 = most change; mapped inside to the model's own scale.
+            class_names: each image's public class name; "" without classes.
+            prompts: what the user typed for each image; "" when nothing.
             rng: the only source of randomness.
 
-        Returns:
-            A population of the same length and class ids, row i a variation of row i, and
-            ``parents`` as they were (the loop sets them).
+        Raises:
+            GeneratorError: a class or prompt cannot be drawn, with what to do about it.
+        """
+
+    def vary(self, state: State, degree: float, rng: np.random.Generator) -> State:
+        """The paper's VARIATION_API: row i is one variation of row i.
+
+        Args:
+            state: as this generator made it.
+            degree: in [0, 1], 1 = most change; mapped inside to the model's own scale.
+            rng: the only source of randomness.
+        """
+
+    def render(self, state: State, preview: bool = False) -> np.ndarray | torch.Tensor:
+        """The pictures of a state: uint8 ``(N, H, W, 3)``, RGB, or float32 ``(N, 3, H, W)`` in
+        [0, 1] on the device, as they come.
+
+        Args:
+            preview: only an embedder will see them, so a faster approximation will do.
         """

@@ -7,15 +7,15 @@ glyphs' distance fields (see ``glyphs``) on a warped grid, a whole batch at once
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pe_engine.errors import ConfigError
+from pe_engine.generators.base import State
 from pe_engine.generators.glyphs import MARGIN, GlyphAtlas, font_files, tidy
-from pe_engine.population import Population
+from pe_engine.generators.options import check_options, option
 
 if TYPE_CHECKING:
     import torch
@@ -41,31 +41,15 @@ SHAPE = {
 class Options:
     """The settings of ``TextRender``."""
 
-    ink: str = field(
-        default="light", metadata={"help": "light writing on dark ground, or dark on light"}
-    )
-    fonts: str = field(
-        default="all", metadata={"help": "the fonts to draw with: all, handwriting or print"}
-    )
-    rotation: float = field(
-        default=15.0, metadata={"help": "largest rotation either way, in degrees, 0 to 180"}
-    )
-    wobble: float = field(
-        default=0.08,
-        metadata={"help": "largest bend of the strokes, as a fraction of the image, 0 to 0.2"},
+    ink: str = option("light", "light writing on dark ground, or dark on light", choices=INKS)
+    fonts: str = option("all", "the fonts to draw with", choices=FONTS)
+    rotation: float = option(15.0, "largest rotation either way, in degrees", low=0, high=180)
+    wobble: float = option(
+        0.08, "largest bend of the strokes, as a fraction of the image", low=0, high=0.2
     )
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (("ink", self.ink, INKS), ("fonts", self.fonts, FONTS)):
-            if value not in allowed:
-                raise ConfigError(
-                    f"The option {name} is {value!r}, but must be one of {', '.join(allowed)}."
-                )
-        for name, value, high in (("rotation", self.rotation, 180), ("wobble", self.wobble, 0.2)):
-            if not isinstance(value, (int, float)) or not 0 <= value <= high:
-                raise ConfigError(
-                    f"The option {name} is {value!r}, but must lie from 0 to {high:g}. Change it."
-                )
+        check_options(self)
 
 
 class TextRender:
@@ -92,7 +76,7 @@ class TextRender:
         self.batch_size = min(4096, max(16, 8 * self._rows))
         self._basis = _basis(image_size, device)
         tile = min(max(48, image_size), 192)
-        self._atlas = GlyphAtlas(font_files(self.options.fonts), tile, device)
+        self.atlas = GlyphAtlas(font_files(self.options.fonts), tile, device)
         shape = {
             **SHAPE,
             "rotation": (-self.options.rotation, self.options.rotation),
@@ -101,71 +85,75 @@ class TextRender:
                 for i in range(2 * KNOTS**2)
             },
         }
-        self._columns = {name: i for i, name in enumerate(shape)}
+        self.columns = {name: i for i, name in enumerate(shape)}
         self._low, self._high = np.array(list(shape.values()), np.float32).T
 
-    def random(self, n: int, class_name: str, prompt: str, rng: np.random.Generator) -> Population:
-        """``n`` drawings of the prompt, or else of the class name; see ``Generator.random``."""
-        text = tidy(prompt.strip() or class_name)
-        fonts = rng.choice(self._atlas.fonts_for(text), n)
-        params = rng.uniform(self._low, self._high, (n, len(self._low))).astype(np.float32)
-        zeros = np.zeros(n, np.int64)
-        return self._draw(np.full(n, text), fonts, params, class_ids=zeros, parents=zeros - 1)
+    @classmethod
+    def fitting_size(cls, options: Options, asked: int | None) -> int:
+        """Any size; 28 pixels, as in MNIST, if none is asked for."""
+        return asked or 28
 
-    def vary(self, population: Population, degree: float, rng: np.random.Generator) -> Population:
+    def random(
+        self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
+    ) -> State:
+        """Drawings of the prompts, or else of the class names; see ``Generator.random``."""
+        asked = [prompt.strip() or name for prompt, name in zip(prompts, class_names, strict=True)]
+        tidied = {text: tidy(text) for text in dict.fromkeys(asked)}
+        texts = np.array([tidied[text] for text in asked])
+        return {
+            "text": texts,
+            "font": self._fonts(texts, rng),
+            "params": rng.uniform(self._low, self._high, (len(texts), len(self._low))).astype(
+                np.float32
+            ),
+        }
+
+    def vary(self, state: State, degree: float, rng: np.random.Generator) -> State:
         """One variation of each image; see ``Generator.vary``.
 
         With probability ``degree`` an image gets a new font. Each parameter p is drawn uniformly
         from [p - degree * r, p + degree * r] within the prior's range, whose length is r.
         """
-        texts, fonts, params = (population.state[name] for name in ("text", "font", "params"))
+        texts, fonts, params = (state[name] for name in ("text", "font", "params"))
         redrawn = rng.random(len(fonts)) < degree
-        fonts = np.where(redrawn, self._other_fonts(texts, rng), fonts)
+        fonts = np.where(redrawn, self._fonts(texts, rng), fonts)
         reach = degree * (self._high - self._low)
         low = np.maximum(params - reach, self._low)
         high = np.minimum(params + reach, self._high)
         params = low + rng.random(params.shape, np.float32) * (high - low)
         params = np.clip(params, low, high)  # rounding may overshoot by a bit
-        return self._draw(texts, fonts, params, population.class_ids, population.parents)
+        return {"text": texts, "font": fonts, "params": params}
 
-    def _other_fonts(self, texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def render(self, state: State, preview: bool = False) -> np.ndarray:
+        """The drawings; a preview is no cheaper. See ``Generator.render``."""
+        slots = self.atlas.slots(state["text"], state["font"])
+        size = self.image_size
+        grey = np.empty((len(slots), size, size), np.uint8)
+        for start in range(0, len(slots), self._rows):
+            rows = slice(start, start + self._rows)
+            grey[rows] = self._render(slots[rows], state["params"][rows])
+        # One grey plane seen as three equal channels: a view that costs no memory.
+        return np.broadcast_to(grey[..., None], (len(grey), size, size, 3))
+
+    def _fonts(self, texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A font for each text, int64 ``(N,)``, uniform over those that can draw it."""
         draws = rng.random(len(texts))
         fonts = np.empty(len(texts), np.int64)
         for text in np.unique(texts):
             rows = texts == text
-            choice = self._atlas.fonts_for(str(text))
+            choice = self.atlas.fonts_for(str(text))
             fonts[rows] = choice[(draws[rows] * len(choice)).astype(np.int64)]
         return fonts
-
-    def _draw(
-        self,
-        texts: np.ndarray,
-        fonts: np.ndarray,
-        params: np.ndarray,
-        class_ids: np.ndarray,
-        parents: np.ndarray,
-    ) -> Population:
-        slots = self._atlas.slots(texts, fonts)
-        size = self.image_size
-        grey = np.empty((len(fonts), size, size), np.uint8)
-        for start in range(0, len(fonts), self._rows):
-            rows = slice(start, start + self._rows)
-            grey[rows] = self._render(slots[rows], params[rows])
-        # One grey plane seen as three equal channels: a view that costs no memory.
-        images = np.broadcast_to(grey[..., None], (len(fonts), size, size, 3))
-        state = {"text": texts, "font": fonts, "params": params}
-        return Population(images, class_ids, parents, state)
 
     def _render(self, slots: np.ndarray, params: np.ndarray) -> np.ndarray:
         """uint8 ``(n, H, W)``, each row from its own slot and parameters alone."""
         import torch
         from torch.nn.functional import grid_sample
 
-        p = {name: params[:, i].astype(np.float64) for name, i in self._columns.items()}
-        half_stroke, capital = self._atlas.strokes(slots).T
+        p = {name: params[:, i].astype(np.float64) for name, i in self.columns.items()}
+        half_stroke, capital = self.atlas.strokes(slots).T
         distance = grid_sample(
-            self._atlas.fields(slots),
+            self.atlas.fields(slots),
             self._grid(self._warp(p, params)),
             mode="bilinear",
             padding_mode="border",
@@ -199,7 +187,7 @@ class TextRender:
         image[:, 0, 0] = -2 * p["right"]
         image[:, 1, 0] = -2 * p["down"]
         image[:, 0, 1] = image[:, 1, 2] = 1
-        image[:, :, 3:] = 2 * params[:, self._columns["bend 0"] :].reshape(-1, 2, KNOTS**2)
+        image[:, :, 3:] = 2 * params[:, self.columns["bend 0"] :].reshape(-1, 2, KNOTS**2)
         return inverse[:, :, :1] * image[:, :1] + inverse[:, :, 1:] * image[:, 1:]
 
     def _grid(self, warp: np.ndarray) -> torch.Tensor:

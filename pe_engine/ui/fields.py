@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from pe_engine.components import generator_options, load_class
+from pe_engine.components import Option, generator_options, load_class
 from pe_engine.config import (
     ADJACENCIES,
     CLASS_RULES,
@@ -120,13 +120,14 @@ def advanced_fields(form: Form) -> None:
     _text(form, "degrees", "Variation degrees", "one per iteration, from 0 to 1, or auto", "auto")
     _choice(form, "selection", "Selection", SELECTIONS, "how votes become parents")
     _tick(form, "keep_selected", "A selected image goes on itself, once")
+    _tick(form, "fresh_children", "Vary the parents anew", "Not by their look-ahead variations.")
     _text(form, "seed", "Seed", "of everything but the noise")
     gr.HTML("<h3>Voting</h3>", apply_default_css=False)
     _choice(form, "embedder", "Embedder", tuple(EMBEDDERS), "what the distance is measured on")
     _choice(form, "metric", "Metric", METRICS, "l2, inner product or cosine")
     _text(form, "neighbours", "Neighbours", "how many candidates each image votes for")
     _choice(form, "search", "Search", SEARCHES, "the library that finds the closest")
-    _text(form, "image_size", "Image size", "pixels, height and width")
+    _text(form, "image_size", "Image size", "pixels, height and width, or auto", "auto")
     _choice(form, "device", "Device", DEVICES, "where the work is done")
     gr.HTML("<h3>Privacy</h3>", apply_default_css=False)
     _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what one image's difference means")
@@ -148,7 +149,7 @@ def option_fields(form: Form) -> None:
         with gr.Group(visible=visible, elem_classes="options") as group:
             if options:
                 gr.HTML("<h3>Generator</h3>", apply_default_css=False)
-            form.options[generator] = {name: _option(name, v, text) for name, v, text in options}
+            form.options[generator] = {option.name: _option(option) for option in options}
         form.groups[generator] = group
 
 
@@ -157,11 +158,16 @@ def summary(generator: str) -> str:
     return load_class(GENERATORS, generator).summary
 
 
-def _option(name: str, default: Any, text: str) -> Component:
-    label = name.replace("_", " ").capitalize()
-    if isinstance(default, bool):
-        return gr.Checkbox(default, label=label, info=text)
-    return gr.Textbox(str(default), label=label, info=text, max_lines=1)
+def _option(option: Option) -> Component:
+    label = option.name.replace("_", " ").capitalize()
+    shown = "auto" if option.default is None else option.default
+    if option.kind is bool:
+        return gr.Checkbox(shown, label=label, info=option.help)
+    if option.choices:
+        return gr.Dropdown(
+            list(option.choices), value=shown, label=label, info=option.help, filterable=False
+        )
+    return gr.Textbox(str(shown), label=label, info=option.help, max_lines=1)
 
 
 def _text(form: Form, name: str, label: str, info: str, value: str | None = None) -> None:

@@ -46,12 +46,13 @@ def read_config(
         threshold=optional_number("threshold", fields["threshold"]),
         selection=fields["selection"],
         keep_selected=bool(fields["keep_selected"]),
+        fresh_children=bool(fields["fresh_children"]),
         degrees=numbers("variation degrees", fields["degrees"], float),
         classes=fields["classes"],
         public_class_names=bool(fields["public_class_names"]),
         prompts=prompts,
         class_prompts=class_prompts,
-        image_size=number("image size", fields["image_size"], int),
+        image_size=optional_number("image size", fields["image_size"], int),
         seed=number("seed", fields["seed"], int),
         device=fields["device"],
         keep_features=bool(fields["keep_features"]),
@@ -91,6 +92,7 @@ def shown_fields(config: RunConfig) -> dict[str, Any]:
         "degrees": ", ".join(map(str, config.degrees)) or "auto",
         "threshold": "auto" if config.threshold is None else str(config.threshold),
         "epsilon_cap": "" if config.epsilon_cap is None else str(config.epsilon_cap),
+        "image_size": "auto" if config.image_size is None else str(config.image_size),
         "delta": str(config.delta).replace("e-0", "e-"),
     }
     return {
@@ -151,7 +153,7 @@ def _whole(text: str) -> int:
     return int(exact)
 
 
-def optional_number(name: str, value: Any) -> float | None:
+def optional_number(name: str, value: Any, kind: Callable[[Any], Number] = float) -> Number | None:
     """A number, or None where the field is empty or says 'auto'.
 
     Raises:
@@ -159,7 +161,7 @@ def optional_number(name: str, value: Any) -> float | None:
     """
     if value is None or str(value).strip().lower() in ("", "auto"):
         return None
-    return number(name, value, float)
+    return number(name, value, kind)
 
 
 def numbers(name: str, value: Any, kind: Callable[[Any], Number]) -> tuple[Number, ...]:

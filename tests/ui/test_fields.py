@@ -30,6 +30,7 @@ CHANGED = RunConfig(
     threshold=2.5,
     selection="rank",
     keep_selected=True,
+    fresh_children=True,
     degrees=(1.0, 1 / 3),
     classes="prefix",
     public_class_names=True,
@@ -83,7 +84,7 @@ def test_every_setting_differs_from_its_default_and_is_read_back(form):
 def test_defaults_are_read_back(form):
     default = RunConfig(dataset_name="x")
     shown = read_back(form, default)
-    options = {name: value for name, value, _ in generator_options(default.generator)}
+    options = {o.name: o.default for o in generator_options(default.generator)}
     assert vars(shown) == vars(default) | {"generator_options": options}
 
 

@@ -1,0 +1,47 @@
+"""From the device to the host without waiting: copies that run while the device works on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pe_engine.generators.base import State
+
+if TYPE_CHECKING:
+    import torch
+
+
+class HostCopy:
+    """Starts copying a state to the host; ``state()`` waits for it.
+
+    Args:
+        state: its torch tensors may be on any device; numpy arrays are passed on.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._arrays = {
+            name: array if isinstance(array, np.ndarray) else array.to("cpu", non_blocking=True)
+            for name, array in state.items()
+        }
+        self._copied = None
+        if any(getattr(array, "is_cuda", False) for array in state.values()):
+            import torch
+
+            self._copied = torch.cuda.current_stream().record_event()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The same state in numpy arrays."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return {
+            name: array if isinstance(array, np.ndarray) else array.numpy()
+            for name, array in self._arrays.items()
+        }
+
+
+def to_uint8(images: np.ndarray | torch.Tensor) -> np.ndarray:
+    """What ``Generator.render`` gave, as uint8 ``(N, H, W, 3)`` on the host."""
+    if isinstance(images, np.ndarray):
+        return images
+    return images.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,95 @@
+"""Look-ahead: the L variations of every candidate that the private images vote on.
+
+All N x L variations form one queue, cut into full batches whatever their parents. A child is
+embedded as it comes from its generator's decoder and then forgotten but for its state, so that the
+children of a selected parent can become members of the next generation: they were made at the same
+degree, so they are distributed as any other variation of it. Privacy does not change: all this is
+post-processing of noisy votes that are already released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pe_engine.embedders.base import Embedder
+from pe_engine.generators.base import Generator as ImageGenerator
+from pe_engine.generators.base import State
+from pe_engine.generators.transfer import HostCopy
+from pe_engine.population import Population, take_rows
+
+
+@dataclass
+class Offspring:
+    """The children of one generation's candidates, child j of candidate i being number i L + j.
+
+    Attributes:
+        candidates: N of them.
+        degree: the variation degree of all children.
+        copies: L >= 0.
+        rng: the random stream of a batch, by its number; the same each time it is asked for.
+    """
+
+    generator: ImageGenerator
+    embedder: Embedder
+    candidates: Population
+    degree: float
+    copies: int
+    rng: Callable[[int], np.random.Generator]
+    _states: dict[int, State] = field(default_factory=dict)
+
+    def features(self) -> Generator[int, None, np.ndarray]:
+        """The mean embedding of each candidate's children, or its own without look-ahead.
+
+        Yields how many candidates are done.
+
+        Returns:
+            float32 ``(N, D)``.
+        """
+        n = len(self.candidates)
+        means = np.zeros((n, self.embedder.dimension), np.float32)
+        per_candidate = max(1, self.copies)
+        for i, jobs in enumerate(self._batches(n * per_candidate)):
+            owners = jobs // per_candidate
+            first = np.flatnonzero(np.diff(owners, prepend=-1))
+            means[owners[first]] += np.add.reduceat(self._embed(i, jobs), first, axis=0)
+            yield int(jobs[-1] + 1) // per_candidate
+        return means / np.float32(per_candidate)
+
+    def recall(self, rows: np.ndarray, jobs: np.ndarray) -> Iterator[tuple[np.ndarray, State]]:
+        """The states of the children with these numbers, int64 ``(M,)``, batch by batch.
+
+        A child that a process before this one made is made again, the same.
+
+        Yields:
+            the entries of ``rows``, int64 ``(M,)``, beside a batch's numbers, and its states.
+        """
+        for i, batch in enumerate(self._batches(len(self.candidates) * self.copies)):
+            here = (jobs >= batch[0]) & (jobs <= batch[-1])
+            if here.any():
+                if i not in self._states:
+                    self._states[i] = HostCopy(self._vary(i, batch)).state()
+                yield rows[here], take_rows(self._states[i], jobs[here] - batch[0])
+
+    def _embed(self, i: int, jobs: np.ndarray) -> np.ndarray:
+        if self.copies == 0:
+            return self.embedder.embed(self.candidates.images[jobs])
+        children = self._vary(i, jobs)
+        copy = HostCopy(children)  # runs while the device decodes and embeds
+        features = self.embedder.embed(self.generator.render(children, preview=True))
+        self._states[i] = copy.state()
+        return features
+
+    def _vary(self, i: int, jobs: np.ndarray) -> State:
+        parents = take_rows(self.candidates.state, jobs // self.copies)
+        return self.generator.vary(parents, self.degree, self.rng(i))
+
+    def _batches(self, jobs: int) -> list[np.ndarray]:
+        return batches(np.arange(jobs), self.generator.batch_size)
+
+
+def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """``rows`` cut into parts of ``size``; the last one may be shorter."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
