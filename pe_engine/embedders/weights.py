@@ -6,6 +6,8 @@ They are downloaded once, into the caches that other tools share: the Hugging Fa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,18 +205,35 @@ def load_pretrained(embedder: str, model_class: Any, device: str) -> Any:
 
     folder = fetch(embedder)
     try:
-        model, loading = model_class.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        with _quietly():
+            model, loading = model_class.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise damaged(embedder, folder) from error
     if loading["missing_keys"] or loading["mismatched_keys"]:
         raise damaged(embedder, folder)
     return model.to(device).eval()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bar for a second's work, and no list of the parts of a model not asked for."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _unreachable(host: str) -> _Refused:

@@ -19,12 +19,14 @@ from pe_engine.errors import GeneratorError
 # published file.
 PARAMETERS = 23_850_960
 FILE_BYTES = 95_628_359
-BRANCHES = {
-    "A": "1x1 5x5_1 5x5_2 3x3dbl_1 3x3dbl_2 3x3dbl_3 _pool",
-    "B": "3x3 3x3dbl_1 3x3dbl_2 3x3dbl_3",
-    "C": "1x1 7x7_1 7x7_2 7x7_3 7x7dbl_1 7x7dbl_2 7x7dbl_3 7x7dbl_4 7x7dbl_5 _pool",
-    "D": "3x3_1 3x3_2 7x7x3_1 7x7x3_2 7x7x3_3 7x7x3_4",
-    "E": "1x1 3x3_1 3x3_2a 3x3_2b 3x3dbl_1 3x3dbl_2 3x3dbl_3a 3x3dbl_3b _pool",
+BRANCHES = {  # name:height x width
+    "A": "1x1:1x1 5x5_1:1x1 5x5_2:5x5 3x3dbl_1:1x1 3x3dbl_2:3x3 3x3dbl_3:3x3 _pool:1x1",
+    "B": "3x3:3x3 3x3dbl_1:1x1 3x3dbl_2:3x3 3x3dbl_3:3x3",
+    "C": "1x1:1x1 7x7_1:1x1 7x7_2:1x7 7x7_3:7x1 7x7dbl_1:1x1 7x7dbl_2:7x1 7x7dbl_3:1x7 "
+    "7x7dbl_4:7x1 7x7dbl_5:1x7 _pool:1x1",
+    "D": "3x3_1:1x1 3x3_2:3x3 7x7x3_1:1x1 7x7x3_2:1x7 7x7x3_3:7x1 7x7x3_4:3x3",
+    "E": "1x1:1x1 3x3_1:1x1 3x3_2a:1x3 3x3_2b:3x1 3x3dbl_1:1x1 3x3dbl_2:3x3 3x3dbl_3a:1x3 "
+    "3x3dbl_3b:3x1 _pool:1x1",
 }
 BLOCKS = dict(zip(("5b", "5c", "5d"), "AAA", strict=True))
 BLOCKS |= dict(zip(("6a", "6b", "6c", "6d", "6e"), "BCCCC", strict=True))
@@ -58,15 +60,18 @@ def features(state, pictures):
         return pool_features(pictures, fold(state))
 
 
-def test_names_are_those_of_the_published_file():
-    convs = STEM + [
-        f"Mixed_{block}.branch{branch}"
+def test_names_and_kernels_are_those_of_the_published_file():
+    kernels = {name: name.rpartition("_")[2] for name in STEM} | {
+        f"Mixed_{block}.branch{branch.partition(':')[0]}": branch.partition(":")[2]
         for block, kind in BLOCKS.items()
         for branch in BRANCHES[kind].split()
-    ]
+    }
     terms = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
-    expected = {f"{conv}.{term}" for conv in convs for term in terms}
-    assert set(parameter_shapes()) == expected | {"fc.weight", "fc.bias"}
+    expected = {f"{conv}.{term}" for conv in kernels for term in terms}
+    shapes = parameter_shapes()
+    assert set(shapes) == expected | {"fc.weight", "fc.bias"}
+    ours = {name: "{}x{}".format(*shapes[f"{name}.conv.weight"][2:]) for name in kernels}
+    assert ours == kernels
 
 
 def test_sizes_are_those_of_the_published_file():

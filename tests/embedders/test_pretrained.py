@@ -107,6 +107,12 @@ def test_dinov2_gives_the_class_token(cache):
 
 
 @pytest.mark.parametrize("name", CLASSES)
+def test_loading_says_nothing(cache, name, capfd):
+    CLASSES[name](40, "cpu", grey=False)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_row_depends_neither_on_other_rows_nor_on_its_place_nor_on_its_form(cache, name):
     embedder = CLASSES[name](40, "cpu", grey=False)
     pixels = images(BATCH + 1)

@@ -36,12 +36,13 @@ def use_hub(monkeypatch, address):
 
 @contextmanager
 def hub(status, headers=(), files=()):
-    """A server that knows ``files`` by name and answers all else with this status."""
+    """A hub whose pinned CLIP has these files, and that answers all else with this status."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self):
-            name = self.path.rpartition("/")[2]
-            content = dict(files).get(name)
+            folder, _, name = self.path.rpartition("/")
+            pinned = folder.endswith(f"/resolve/{WEIGHTS['clip'].revision}")
+            content = dict(files).get(name) if pinned else None
             if self.path == "/" or content is not None:
                 self.send_response(200)
                 self.send_header("ETag", f'"{name}"')
