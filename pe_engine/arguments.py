@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 from pe_engine import config as settings
 from pe_engine.bench.plan import SHAPES, WORKS, BenchPlan
 from pe_engine.config import RunConfig
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
+from pe_engine.presets import PRESETS
 
 _DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
 
 
 def config_of(options: argparse.Namespace) -> RunConfig:
-    """The settings typed for ``run``.
+    """The settings of ``run``: what was typed, else the preset's, else ``RunConfig``'s own.
 
     Raises:
         ConfigError: one of them is out of its range.
     """
-    given = {name: getattr(options, name) for name in _DEFAULTS if hasattr(options, name)}
-    given["dataset_name"] = options.dataset_name or options.data.resolve().stem
-    given["class_prompts"] = {}
-    for name, text in options.class_prompt:
-        given["class_prompts"].setdefault(name, []).append(text)
+    preset = PRESETS[options.preset].settings if options.preset else {}
+    typed = {name: getattr(options, name) for name in _DEFAULTS if hasattr(options, name)}
+    given = {"dataset_name": options.data.resolve().stem, **preset, **typed}
+    if options.class_prompt:
+        given["class_prompts"] = class_prompts = {}
+        for name, text in options.class_prompt:
+            class_prompts.setdefault(name, []).append(text)
+    generator = given.get("generator", _DEFAULTS["generator"])
+    if generator != preset.get("generator"):
+        given.pop("generator_options", None)  # they are of the preset's generator
     if options.option:
         from pe_engine.components import parse_generator_options
 
-        given["generator_options"] = parse_generator_options(options.generator, options.option)
+        chosen = parse_generator_options(generator, options.option)
+        given["generator_options"] = {**given.get("generator_options", {}), **chosen}
     return RunConfig(**given)
 
 
@@ -62,7 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("data", type=Path, metavar="DATA", help="folder or zip of private images")
     run.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder to make")
     run.add_argument("--resume", action="store_true", help="go on if OUT holds this run already")
-    _add_budget(run)
+    run.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        help="settings to start from, which the others replace; see the command 'presets'",
+    )
+    _add_budget(run, typed_only=True)
     _add_run_settings(run)
 
     resume = commands.add_parser("resume", help="go on with a stopped or killed run")
@@ -92,14 +105,19 @@ def build_parser() -> argparse.ArgumentParser:
     generators.set_defaults(command="generators")
     generators.add_argument("name", nargs="?", choices=list(GENERATORS))
 
+    presets = commands.add_parser("presets", help="whole sets of settings to start a run from")
+    presets.set_defaults(command="presets")
+
     bench = commands.add_parser("bench", help="how fast this machine makes and compares images")
     bench.set_defaults(command="bench")
     _add_bench(bench)
     return parser
 
 
-def _add_budget(parser: argparse.ArgumentParser, epsilon: bool = True) -> None:
-    add = _adder(parser)
+def _add_budget(
+    parser: argparse.ArgumentParser, epsilon: bool = True, typed_only: bool = False
+) -> None:
+    add = _adder(parser, typed_only=typed_only)
     if epsilon:
         add("epsilon", float, "ε of the whole run")
     add("delta", float, "δ; keep it well under 1 / number of images")
@@ -147,7 +165,7 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_settings(parser: argparse.ArgumentParser) -> None:
-    add = _adder(parser)
+    add = _adder(parser, typed_only=True)
     add("generator", str, "what makes the images", choices=list(GENERATORS))
     _add_option(parser)
     add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
@@ -165,8 +183,8 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "degrees",
-        _numbers(float),
-        "T variation degrees from 0 to 1, separated by commas",
+        _auto(_numbers(float), ()),
+        "T variation degrees from 0 to 1, separated by commas, or auto",
         metavar="D1,D2,...",
     )
     add("classes", str, "what names an image's class", choices=settings.CLASS_RULES)
@@ -176,7 +194,7 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         dest="prompts",
         nargs="+",
         action="extend",
-        default=[],
+        default=argparse.SUPPRESS,
         metavar="TEXT",
         help="what to make, shared out evenly over the samples",
     )
@@ -188,13 +206,8 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         metavar=("CLASS", "TEXT"),
         help="a prompt for one class",
     )
-    add("image_size", int, "height and width in pixels (default: the generator's own)")
-    add(
-        "dataset_name",
-        str,
-        "the name its budget is kept under (default: the folder's name)",
-        default=None,
-    )
+    add("image_size", _auto(int), "pixels, or auto (default: the generator's own)", metavar="N")
+    add("dataset_name", str, "the name its budget is kept under (default: the folder's name)")
     add("epsilon_cap", float, "refuse if all runs on this data set would spend more than this")
     add("seed", int, "of everything but the noise")
     add("device", str, "where models run", choices=settings.DEVICES)
@@ -202,24 +215,32 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         "--forget-features",
         dest="keep_features",
         action="store_false",
+        default=argparse.SUPPRESS,
         help="keep no private features on disk; a resume then needs DATA again",
     )
 
 
-def _adder(parser: argparse.ArgumentParser, kept_in: type = RunConfig) -> Callable[..., None]:
-    """Adds ``--some-name`` for the setting ``some_name`` with the default of its dataclass."""
-    defaults = {f.name: f.default for f in fields(kept_in)}
+def _adder(
+    parser: argparse.ArgumentParser, kept_in: type = RunConfig, typed_only: bool = False
+) -> Callable[..., None]:
+    """Adds ``--some-name`` for the setting ``some_name`` with the default of its dataclass.
+
+    Args:
+        typed_only: what was not typed is missing from the result; the help shows the default still.
+    """
+    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kept_in)}
 
     def add(name: str, kind: Callable, text: str, **extra: object) -> None:
         flag = "--" + name.replace("_", "-")
+        default = defaults[name]
+        kept = argparse.SUPPRESS if typed_only else default
         if kind is bool:
-            parser.add_argument(flag, action="store_true", help=text)
+            parser.add_argument(flag, action="store_true", default=kept, help=text)
             return
-        default = extra.pop("default", defaults[name])
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         if shown not in (None, ""):
             text = f"{text} (default: {shown})"
-        parser.add_argument(flag, type=kind, default=default, help=text, **extra)
+        parser.add_argument(flag, type=kind, default=kept, help=text, **extra)
 
     return add
 
@@ -235,9 +256,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _auto(kind: Callable[[str], float]) -> Callable[[str], float | None]:
-    def value(text: str) -> float | None:
-        return None if text == "auto" else kind(text)
+def _auto(kind: Callable[[str], Any], meaning: Any = None) -> Callable[[str], Any]:
+    def value(text: str) -> Any:
+        return meaning if text == "auto" else kind(text)
 
     return value
 

@@ -13,7 +13,7 @@ from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, RunError
-from pe_engine.events import Event, Phase, Progress
+from pe_engine.events import Event, Loaded, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.export import GenerationRecord, export_run
 from pe_engine.generators import GENERATORS
@@ -172,7 +172,9 @@ def continue_run(
     with folder.locked():
         _reserve_budget(header, folder, ledger)
         try:
-            yield from _evolution(header, folder, ledger, dataset).events()
+            evolution = _evolution(header, folder, ledger, dataset)
+            yield Loaded()
+            yield from evolution.events()
         finally:
             ledger.close_run(header.run_id)
         folder.delete_private()

@@ -121,6 +121,13 @@ def _generators(options: argparse.Namespace) -> int:
     return 0
 
 
+def _presets(_: argparse.Namespace) -> int:
+    from pe_engine.reporting import describe_presets
+
+    print(describe_presets())
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
     from pe_engine.bench.measuring import run_bench
     from pe_engine.bench.table import as_text
@@ -193,5 +200,6 @@ COMMANDS = {
     "sigma": _sigma,
     "epsilon": _epsilon,
     "generators": _generators,
+    "presets": _presets,
     "bench": _bench,
 }

@@ -27,6 +27,11 @@ class Phase(str, Enum):
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """The models are loaded; only now does the work of the run begin."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """``done`` of ``total`` pieces of work of this phase are done, after every batch."""
 
@@ -76,4 +81,4 @@ class Notice:
     private: bool = False
 
 
-Event = Progress | GenerationReady | VotesReleased | Notice
+Event = Loaded | Progress | GenerationReady | VotesReleased | Notice

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from typing import TextIO
 
 from pe_engine.components import generator_options, load_class
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
+from pe_engine.presets import PRESETS
 from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Snapshot
@@ -62,6 +64,8 @@ def progress_line(snapshot: Snapshot) -> str:
     done = min(len(snapshot.generations) + snapshot.phase_fraction, total + 1) / (total + 1)
     filled = round(BAR_WIDTH * done)
     what = snapshot.phase.value if snapshot.phase else snapshot.status.value
+    if snapshot.loading:
+        what = "loading the models"
     left = "" if snapshot.seconds_left is None else f", {duration(snapshot.seconds_left)} left"
     return (
         f"[{'#' * filled:{BAR_WIDTH}}] generation {snapshot.generation} of {total}, "
@@ -117,6 +121,21 @@ def describe_generators(names: list[str]) -> str:
             + (f": {', '.join(option.choices)}" if option.choices else "")
             for option in generator_options(name)
         ]
+    return "\n".join(lines)
+
+
+def describe_presets() -> str:
+    """Each preset with its settings."""
+    lines = []
+    for name, preset in PRESETS.items():
+        lines.append(f"{name}: {preset.summary}")
+        for setting, value in preset.settings.items():
+            if isinstance(value, Mapping):
+                lines += [f"    --option {option}={chosen}" for option, chosen in value.items()]
+            else:
+                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                flag = "prompt" if setting == "prompts" else setting.replace("_", "-")
+                lines.append(f"    --{flag} {shown}")
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from pe_engine.build import continue_run
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset
 from pe_engine.errors import PEError, RunError
-from pe_engine.events import Event, GenerationReady, Notice, Phase, Progress, VotesReleased
+from pe_engine.events import Event, GenerationReady, Loaded, Notice, Phase, Progress, VotesReleased
 from pe_engine.header import Header
 from pe_engine.population import Population
 from pe_engine.privacy.ledger import Ledger
@@ -66,6 +66,7 @@ class Snapshot:
         seconds_elapsed: since this start or resume.
         generations: the finished ones, in order.
         error: one sentence when the run failed.
+        loading: the models are being loaded, perhaps downloaded.
     """
 
     version: int
@@ -86,6 +87,7 @@ class Snapshot:
     owner_notices: tuple[str, ...]
     error: str
     zip_ready: bool
+    loading: bool = False
 
 
 class Run:
@@ -180,7 +182,7 @@ class Run:
             if self._stop.is_set():
                 self._ledger.close_run(self.run_id)
             else:
-                self._publish(status=Status.RUNNING, queue_position=0)
+                self._publish(status=Status.RUNNING, queue_position=0, loading=True)
                 self._follow(continue_run(self._store, self._ledger, self._dataset))
             outcome = Status.DONE if self.zip_path.is_file() else Status.STOPPED
             error = ""
@@ -196,6 +198,7 @@ class Run:
                     status=outcome,
                     error=error,
                     phase=None,
+                    loading=False,
                     seconds_left=None,
                     zip_ready=outcome is Status.DONE,
                 )
@@ -207,7 +210,10 @@ class Run:
         for event in events:
             now = time.monotonic()
             changes = {"seconds_elapsed": now - started}
-            if isinstance(event, Progress):
+            if isinstance(event, Loaded):
+                changes["loading"] = False
+                before = now  # loading says nothing about how long images take
+            elif isinstance(event, Progress):
                 changes |= {
                     "generation": event.generation,
                     "phase": event.phase,

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,17 @@ def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """Nothing was downloaded before, and nothing can be now."""
+    from huggingface_hub import constants
+
+    from pe_engine.embedders.weights import WEIGHTS
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    closed = replace(WEIGHTS["inception"], url="http://127.0.0.1:9/inception.pth")
+    monkeypatch.setitem(WEIGHTS, "inception", closed)

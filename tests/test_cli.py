@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pe_engine.arguments import build_parser, config_of
 from pe_engine.build import continue_run, start_run
 from pe_engine.cli import main
+from pe_engine.config import RunConfig
 from pe_engine.events import VotesReleased
+from pe_engine.presets import PRESETS
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.storage import RunFolder
 from tests.conftest import ROOT
@@ -133,6 +137,84 @@ def test_prompts_and_schedules_reach_the_run(tmp_path, home, digits, capsys):
     texts = [sorted(set(first.state["text"][first.class_ids == c])) for c in range(3)]
     assert texts == [["a", "b", "c"], ["a", "b", "c"], ["zz"]]
     assert [len(RunFolder(out).read_population(t)) for t in (0, 1, 2)] == [30, 20, 10]
+
+
+def typed(*arguments):
+    """The settings that ``run`` understands from these arguments."""
+    return config_of(build_parser().parse_args(["run", "cats", "--output", "out", *arguments]))
+
+
+def test_a_preset_is_a_run_in_one_command():
+    preset = PRESETS["cats"].settings
+    assert typed("--preset", "cats") == RunConfig(dataset_name="cats", **preset)
+    assert typed() == RunConfig(dataset_name="cats")
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+def test_what_is_typed_replaces_the_preset_in_any_order(last):
+    preset, rest = ["--preset", "cats"], [
+        "--epsilon", "1", "--prompt", "a dog", "--image-size", "auto", "--iterations", "2",
+        "--degrees", "auto", "--threshold", "auto", "--forget-features",
+        "--option", "steps=20", "--option", "negative_prompt=blurred",
+    ]  # fmt: skip
+    config = typed(*rest, *preset) if last else typed(*preset, *rest)
+    before = RunConfig(dataset_name="cats", **PRESETS["cats"].settings)
+    assert config == replace(
+        before,
+        epsilon=1.0,
+        prompts=("a dog",),
+        image_size=None,
+        iterations=2,
+        degrees=(),
+        threshold=None,
+        keep_features=False,
+        generator_options={**before.generator_options, "steps": 20, "negative_prompt": "blurred"},
+    )
+
+
+def test_a_typed_generator_takes_no_options_of_the_presets():
+    config = typed("--preset", "cats", "--generator", "text_render", "--option", "ink=dark")
+    assert config.generator_options == {"ink": "dark"}
+    assert config.prompts == PRESETS["cats"].settings["prompts"]
+
+
+def test_what_a_run_typed_anew_would_change_is_compared_with_its_preset(
+    tmp_path, home, digits, capsys
+):
+    run = ["run", str(digits), "--output", str(tmp_path / "out"), *QUICK]
+    assert main([*run, "--preset", "text"]) == 0
+    assert main([*run, "--preset", "text", "--resume"]) == 0
+    capsys.readouterr()
+    assert main([*run, "--preset", "cats", "--degrees", "auto", "--generator", "text_render",
+                 "--resume"]) == 2  # fmt: skip
+    assert "began with another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("instead", "sentence"),
+    [
+        ([], "The model CompVis/stable-diffusion-v1-4 is not on this computer"),
+        (["--generator", "text_render"], "inception"),
+    ],
+    ids=["model", "weights"],
+)
+def test_a_preset_without_its_models_ends_in_a_sentence_and_spends_nothing(
+    tmp_path, home, digits, ledger, no_network, capsys, instead, sentence
+):
+    run = ["run", str(digits), "--output", str(tmp_path / "out"), "--preset", "cats", *instead]
+    assert main(run) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert sentence in said[-1] and said[-1].startswith("Error: ")
+    assert not any("Traceback" in line for line in said)
+    assert [entry.reserved for entry in ledger.datasets()] in ([], [0])
+    assert ledger.spent("digits") == []
+
+
+def test_presets_are_listed(capsys):
+    assert main(["presets"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"{name}: " in listed for name in PRESETS)
+    assert "--option model=CompVis/stable-diffusion-v1-4" in listed
 
 
 def test_calculator(capsys):

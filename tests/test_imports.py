@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 # A module may import what stands in a row above its own.
 LAYERS = [
     "__init__ errors checks generators embedders privacy",
-    "config population images",
+    "config population images presets",
     "events",
     "generators/* embedders/* class_rules decoding sources zips privacy/accounting privacy/tables",
     "voting privacy/mechanism privacy/ledger data storage selection components header plots",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pe_engine import build
 from pe_engine.build import start_run
 from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager
@@ -55,6 +56,31 @@ def test_snapshots_tell_a_run_from_start_to_end(tmp_path, config, digits, ledger
     assert len(run.population(3)) == 30
     with pytest.raises(FrozenInstanceError):
         last.version = 0
+
+
+def test_a_run_says_that_it_loads_its_models_and_nothing_else_meanwhile(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    asked, may_load = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        asked.set()
+        may_load.wait(60)
+        return evolution(*arguments)
+
+    evolution = build._evolution
+    monkeypatch.setattr(build, "_evolution", slow)
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    assert not run.snapshot.loading
+    run.start()
+    asked.wait(60)
+    now = run.snapshot
+    assert now.status is Status.RUNNING
+    assert now.loading and now.phase is now.seconds_left is None
+    may_load.set()
+    until(lambda: not run.snapshot.loading)
+    assert run.wait().status is Status.DONE
 
 
 def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, ledger):
