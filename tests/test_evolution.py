@@ -10,6 +10,7 @@ from pe_engine.build import continue_run, start_run
 from pe_engine.errors import ConfigError, RunError
 from pe_engine.events import GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.evolution import shares
+from pe_engine.generators.text_render import TextRender
 from pe_engine.header import Header
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.storage import RunFolder
@@ -115,10 +116,76 @@ def test_images_are_decided_by_seed_and_votes(tmp_path, config, digits, ledger, 
     assert (first[0].population.images != other[0].population.images).any()
 
 
-def test_every_batch_has_a_random_stream_of_its_own(tmp_path, config, digits, ledger):
+@pytest.fixture
+def small_batches(monkeypatch):
+    """A generator that is asked for 7 images at once."""
+    init = TextRender.__init__
+
+    def smaller(self, *args, **options):
+        init(self, *args, **options)
+        self.batch_size = 7
+
+    monkeypatch.setattr(TextRender, "__init__", smaller)
+
+
+def test_every_batch_has_a_random_stream_of_its_own(
+    tmp_path, config, digits, ledger, small_batches
+):
+    events = run(tmp_path / "out", replace(config, fresh_children=True), digits, ledger)
+    for ready in of(GenerationReady, events):
+        drawn = ready.population.state["params"]
+        assert len(np.unique(drawn[:, 0])) == 30
+
+
+def test_voted_children_become_members_and_only_the_rest_is_made(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    made = []
+    vary = TextRender.vary
+
+    def watching(self, state, degree, rng):
+        children = vary(self, state, degree, rng)
+        made.append(children["params"])
+        return children
+
+    monkeypatch.setattr(TextRender, "vary", watching)
+    config = replace(config, iterations=1, lookahead=2, threshold=0.0)
     generations = of(GenerationReady, run(tmp_path / "out", config, digits, ledger))
-    drawn = generations[0].population.state["params"]
-    assert len(np.unique(drawn[:, 0])) == 30  # three classes, three batches
+    looked_ahead, *new = made
+    assert len(looked_ahead) == 60
+    last = generations[-1].population
+    expected = sum(max(0, count - 2) for count in np.bincount(last.parents))
+    assert sum(map(len, new)) == expected
+    assert 0 < expected < 30
+    for parent in np.unique(last.parents):
+        ours = last.state["params"][last.parents == parent]
+        np.testing.assert_array_equal(ours[:2], looked_ahead[2 * parent :][:2][: len(ours)])
+
+
+def test_fresh_children_are_all_made_anew(tmp_path, config, digits, ledger, monkeypatch):
+    made = []
+    vary = TextRender.vary
+    monkeypatch.setattr(
+        TextRender, "vary", lambda *args: made.append(len(args[1]["text"])) or vary(*args)
+    )
+    config = replace(config, iterations=1, lookahead=2, fresh_children=True)
+    run(tmp_path / "out", config, digits, ledger)
+    assert made == [60, 30]
+
+
+def test_a_run_stopped_after_its_votes_ends_with_the_same_images(
+    tmp_path, config, digits, ledger, monkeypatch, small_batches
+):
+    """The children that were voted on are forgotten with the process, and made again."""
+    whole = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
+    header = Header.from_json(RunFolder(tmp_path / "a").read_header())
+    votes = {t: ledger.noisy_votes(header.run_id, t) for t in (1, 2, 3)}
+    monkeypatch.setattr(
+        "pe_engine.release.PrivateVoters.committed", lambda self, generation: votes[generation]
+    )
+    again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
+    for one, two in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one.population.images, two.population.images)
 
 
 def test_schedules_of_samples_and_keep_selected(tmp_path, config, digits, ledger):

@@ -93,9 +93,9 @@ def load(source: str, dtype: torch.dtype, device: str) -> DiffusionPipeline:
     Raises:
         GeneratorError: it has no safetensors weights, or is of a kind that is not known here.
     """
-    from diffusers import AutoPipelineForText2Image, DiffusionPipeline
+    from diffusers import AutoPipelineForText2Image
 
-    parts = DiffusionPipeline.load_config(source)
+    parts = _parts(source)
     unchecked = {"safety_checker": None, "feature_extractor": None}
     without = {name: None for name in unchecked if name in parts}
     if "safety_checker" in parts:
@@ -111,13 +111,25 @@ def load(source: str, dtype: torch.dtype, device: str) -> DiffusionPipeline:
             "safetensors weights (others may hold code and are not opened). Download it again, or "
             "choose another model."
         ) from error
-    except ValueError as error:
-        raise GeneratorError(
-            f"The model {source} is a {parts['_class_name']}, which makes no images from text. "
-            "Choose a Stable Diffusion or SDXL model."
-        ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def _parts(source: str) -> dict[str, Any]:
+    """The parts of the pipeline in ``source`` by name.
+
+    Raises:
+        GeneratorError: it is no Stable Diffusion of any kind.
+    """
+    from diffusers import DiffusionPipeline
+
+    parts = DiffusionPipeline.load_config(source)
+    if not {"text_encoder", "unet", "vae"} <= set(parts):
+        raise GeneratorError(
+            f"The model {source} is a {parts['_class_name']}, which makes no images from text as "
+            "Stable Diffusion does. Choose a Stable Diffusion or SDXL model."
+        )
+    return parts
 
 
 @contextmanager
@@ -177,9 +189,11 @@ def image_size(source: str, asked: int | None) -> int:
 
     Raises:
         ConfigError: it cannot.
+        GeneratorError: it is no Stable Diffusion.
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    _parts(source)
     step = 2 ** (len(AutoencoderKL.load_config(source, subfolder="vae")["block_out_channels"]) - 1)
     if asked is None:
         return step * UNet2DConditionModel.load_config(source, subfolder="unet")["sample_size"]
