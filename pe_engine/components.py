@@ -8,7 +8,7 @@ from typing import Any
 
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
-from pe_engine.generators.options import Option, declared
+from pe_engine.generators.options import KINDS, Option, declared
 
 
 def load_class(table: dict[str, str], name: str) -> type:
@@ -43,13 +43,15 @@ def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict
     """
     known = {option.name: option for option in generator_options(name)}
     values = {}
-    for name_, text in given:
-        option = known.get(name_)
+    for option_name, text in given:
+        option = known.get(option_name)
         try:
-            values[name_] = option.parse(text) if option else text  # refused by checked_options
+            values[option_name] = (
+                option.parse(text) if option else text
+            )  # refused by checked_options
         except ValueError as error:
             raise ConfigError(
-                f"The option {name_} of {name} is {text!r}, but must be a {option.kind.__name__} "
+                f"The option {option_name} of {name} is {text!r}, but must be {KINDS[option.kind]} "
                 f"such as {'auto' if option.default is None else option.default}."
             ) from error
     return values

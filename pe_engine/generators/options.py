@@ -7,6 +7,8 @@ from typing import Any, get_args, get_type_hints
 
 from pe_engine.errors import ConfigError
 
+KINDS = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}
+
 
 def option(
     default: Any,
@@ -75,7 +77,7 @@ class Option:
         fitting = (int, float) if self.kind is float else self.kind
         if not isinstance(value, fitting) or (number and isinstance(value, bool)):
             raise ConfigError(
-                f"The option {self.name} is {value!r}, but must be a {self.kind.__name__}."
+                f"The option {self.name} is {value!r}, but must be {KINDS[self.kind]}."
             )
         if number and not (low is None or low <= value) & (high is None or value <= high):
             raise ConfigError(

@@ -60,7 +60,7 @@ class Options:
     preview_autoencoder: str = option(
         "", "tiny autoencoder for look-ahead, such as madebyollin/taesd; empty: the model's"
     )
-    compile: bool = option(True, "compile the UNet on a GPU: a minute at the start, then faster")
+    compile: bool = option(True, "compile the UNet on a GPU: slower at the start, then faster")
     dtype: str = option("auto", "number format of the model", choices=DTYPES)
     batch_size: int | None = option(None, "images made at once", low=1, high=4096)
 
