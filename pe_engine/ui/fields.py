@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +21,26 @@ from pe_engine.config import (
 )
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
+from pe_engine.presets import FIRST, PRESETS
 from pe_engine.ui.settings import shown_fields
 
-DEFAULTS = RunConfig(dataset_name="defaults")
 BUDGET_FIELDS = ("epsilon", "delta", "iterations", "neighbours", "adjacency", "threshold")
+OWNERS = frozenset(
+    {"dataset_name", "public_class_names", "epsilon_cap", "keep_features", "device", "seed"}
+)
+"""Settings that no preset touches: said of the images or guard them, or the machine's."""
+PAIR = "variation_"  # the same option for variations
 
 
 @dataclass
 class Form:
-    """Components made so far: settings by ``RunConfig`` name, and each generator's options."""
+    """Components made so far: settings by ``RunConfig`` name, and each generator's options.
 
+    Attributes:
+        initial: what the fields say at first.
+    """
+
+    initial: RunConfig = field(default_factory=lambda: preset_config(FIRST))
     fields: dict[str, Component] = field(default_factory=dict)
     options: dict[str, dict[str, Component]] = field(default_factory=dict)
     groups: dict[str, gr.Group] = field(default_factory=dict)
@@ -40,11 +50,12 @@ class Form:
         return [*self.fields.values(), *(c for o in self.options.values() for c in o.values())]
 
     def update(self, config: RunConfig, unsaid: Collection[str] = ()) -> list[Any]:
-        """A new value for each of ``components()``, as in ``config``; ``unsaid`` do not change."""
+        """A new value for each of ``components()``, as in ``config``; ``unsaid`` do not change,
+        nor do the options of other generators."""
         shown = shown_fields(config) | dict.fromkeys(unsaid, gr.skip())
-        chosen = {config.generator: config.generator_options}
+        chosen = shown_options(config.generator, config)
         options = [
-            chosen.get(generator, {}).get(name, gr.skip())
+            chosen[name] if generator == config.generator else gr.skip()
             for generator, components in self.options.items()
             for name in components
         ]
@@ -55,6 +66,22 @@ class Form:
         fields = {name: values[c] for name, c in self.fields.items()}
         chosen = self.options.get(fields["generator"], {})
         return fields, [(name, str(values[c])) for name, c in chosen.items()]
+
+
+def preset_config(name: str) -> RunConfig:
+    """The settings of a preset, with nothing said of the data."""
+    return RunConfig(dataset_name="preset", **PRESETS[name].settings)
+
+
+def preset_field() -> gr.Dropdown:
+    """Not a setting itself: choosing one fills in the others."""
+    return gr.Dropdown(
+        [(preset.title, name) for name, preset in PRESETS.items()],
+        value=FIRST,
+        label="Preset",
+        info=PRESETS[FIRST].summary,
+        filterable=False,
+    )
 
 
 def name_field(form: Form) -> None:
@@ -79,13 +106,14 @@ def public_names_field(form: Form) -> None:
 
 def generator_fields(form: Form) -> None:
     form.fields["generator"] = gr.Dropdown(
-        [(name.replace("_", " ").capitalize(), name) for name in GENERATORS],
-        value=DEFAULTS.generator,
+        [(name.replace("_", " ").title(), name) for name in GENERATORS],
+        value=form.initial.generator,
         label="Generator",
-        info=summary(DEFAULTS.generator),
+        info=summary(form.initial.generator),
         filterable=False,
     )
     form.fields["prompts"] = gr.Textbox(
+        shown_fields(form.initial)["prompts"],
         label="Prompts (optional)",
         lines=2,
         max_lines=8,
@@ -95,29 +123,18 @@ def generator_fields(form: Form) -> None:
 
 def budget_fields(form: Form) -> None:
     with gr.Row(elem_classes="pair"):
-        form.fields["epsilon"] = gr.Textbox(
-            str(DEFAULTS.epsilon), label="ε (epsilon)", max_lines=1, info="smaller is more private"
-        )
-        form.fields["delta"] = gr.Textbox(
-            "1e-5", label="δ (delta)", max_lines=1, info="below 1 / your images"
-        )
+        _text(form, "epsilon", "ε (epsilon)", "smaller is more private")
+        _text(form, "delta", "δ (delta)", "below 1 / your images")
     with gr.Row(elem_classes="pair"):
-        form.fields["iterations"] = gr.Textbox(
-            str(DEFAULTS.iterations), label="Iterations", max_lines=1, info="how often they vote"
-        )
-        form.fields["num_samples"] = gr.Textbox(
-            str(DEFAULTS.num_samples[0]),
-            label="Samples",
-            max_lines=1,
-            info="synthetic images to make",
-        )
+        _text(form, "iterations", "Iterations", "how often they vote")
+        _text(form, "num_samples", "Samples", "synthetic images to make")
 
 
 def advanced_fields(form: Form) -> None:
     gr.HTML("<h3>Evolution</h3>", apply_default_css=False)
     _text(form, "lookahead", "Look-ahead", "variations looked at per candidate; 0 for none")
-    _text(form, "threshold", "Threshold H", "votes, or auto", "auto")
-    _text(form, "degrees", "Variation degrees", "one per iteration, from 0 to 1, or auto", "auto")
+    _text(form, "threshold", "Threshold H", "votes, or auto")
+    _text(form, "degrees", "Variation degrees", "one per iteration, from 0 to 1, or auto")
     _choice(form, "selection", "Selection", SELECTIONS, "how votes become parents")
     _tick(form, "keep_selected", "A selected image goes on itself, once")
     _tick(form, "fresh_children", "Vary the parents anew", "Not by their look-ahead variations.")
@@ -127,11 +144,11 @@ def advanced_fields(form: Form) -> None:
     _choice(form, "metric", "Metric", METRICS, "l2, inner product or cosine")
     _text(form, "neighbours", "Neighbours", "how many candidates each image votes for")
     _choice(form, "search", "Search", SEARCHES, "the library that finds the closest")
-    _text(form, "image_size", "Image size", "pixels, height and width, or auto", "auto")
+    _text(form, "image_size", "Image size", "pixels, height and width, or auto")
     _choice(form, "device", "Device", DEVICES, "where the work is done")
     gr.HTML("<h3>Privacy</h3>", apply_default_css=False)
     _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what one image's difference means")
-    _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none", "")
+    _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none")
     _choice(form, "classes", "Class of an image", CLASS_RULES, "by folder, by name up to _ , none")
     _tick(
         form,
@@ -144,13 +161,37 @@ def advanced_fields(form: Form) -> None:
 def option_fields(form: Form) -> None:
     """The options of every generator; only the chosen one's are visible."""
     for generator in GENERATORS:
-        options = generator_options(generator)
-        visible = generator == DEFAULTS.generator
+        visible = generator == form.initial.generator
+        shown = shown_options(generator, form.initial)
+        made = form.options[generator] = {}
         with gr.Group(visible=visible, elem_classes="options") as group:
-            if options:
-                gr.HTML("<h3>Generator</h3>", apply_default_css=False)
-            form.options[generator] = {option.name: _option(option) for option in options}
+            for heading, options in option_groups(generator_options(generator)):
+                gr.HTML(heading, apply_default_css=False)
+                made |= {option.name: _option(option, shown[option.name]) for option in options}
         form.groups[generator] = group
+
+
+def option_groups(options: Sequence[Option]) -> list[tuple[str, list[Option]]]:
+    """Options under headings: texts, which get a whole line, then values, then ticks; and those
+    that there are once for new images and once for variations, side by side.
+
+    Returns:
+        of each group the heading, as HTML, and its options; no empty group.
+    """
+    texts = [o for o in options if _is_text(o)]
+    short = [o for o in options if not _is_text(o)]
+    names = {o.name for o in short}
+    twins = [o for o in short if {PAIR + o.name, PAIR + o.name.removeprefix(PAIR)} & names]
+    single = sorted((o for o in short if o not in twins), key=lambda option: option.kind is bool)
+    groups = [
+        ("<h3>Generator</h3>", texts + single),
+        ('<h3 class="twins"><span>New images</span><span>Variations</span></h3>', twins),
+    ]
+    return [(heading, group) for heading, group in groups if group]
+
+
+def _is_text(option: Option) -> bool:
+    return option.kind is str and not option.choices
 
 
 def summary(generator: str) -> str:
@@ -158,28 +199,38 @@ def summary(generator: str) -> str:
     return load_class(GENERATORS, generator).summary
 
 
-def _option(option: Option) -> Component:
+def shown_options(generator: str, config: RunConfig) -> dict[str, Any]:
+    """What the fields of a generator's options say; the defaults if ``config`` has another one."""
+    given = config.generator_options if generator == config.generator else {}
+    values = {o.name: given.get(o.name, o.default) for o in generator_options(generator)}
+    return {
+        name: value if isinstance(value, bool) else "auto" if value is None else str(value)
+        for name, value in values.items()
+    }
+
+
+def _option(option: Option, shown: Any) -> Component:
     label = option.name.replace("_", " ").capitalize()
-    shown = "auto" if option.default is None else option.default
     if option.kind is bool:
         return gr.Checkbox(shown, label=label, info=option.help)
     if option.choices:
         return gr.Dropdown(
             list(option.choices), value=shown, label=label, info=option.help, filterable=False
         )
-    return gr.Textbox(str(shown), label=label, info=option.help, max_lines=1)
+    wide = "wide" if _is_text(option) else None
+    return gr.Textbox(shown, label=label, info=option.help, max_lines=1, elem_classes=wide)
 
 
-def _text(form: Form, name: str, label: str, info: str, value: str | None = None) -> None:
-    shown = str(getattr(DEFAULTS, name)) if value is None else value
+def _text(form: Form, name: str, label: str, info: str) -> None:
+    shown = shown_fields(form.initial)[name]
     form.fields[name] = gr.Textbox(shown, label=label, info=info, max_lines=1)
 
 
 def _choice(form: Form, name: str, label: str, choices: tuple[str, ...], info: str) -> None:
     form.fields[name] = gr.Dropdown(
-        list(choices), value=getattr(DEFAULTS, name), label=label, info=info, filterable=False
+        list(choices), value=getattr(form.initial, name), label=label, info=info, filterable=False
     )
 
 
 def _tick(form: Form, name: str, label: str, info: str | None = None) -> None:
-    form.fields[name] = gr.Checkbox(getattr(DEFAULTS, name), label=label, info=info)
+    form.fields[name] = gr.Checkbox(getattr(form.initial, name), label=label, info=info)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from pe_engine.presets import PRESETS
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.fields import BUDGET_FIELDS, Form
 from pe_engine.ui.handlers import Handlers
@@ -40,18 +41,18 @@ def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
         gr.HTML(HEADER, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
-                source, summary, meaning, problem, run_button = _setup(form, place)
+                source, summary, preset, meaning, problem, run_button = _setup(form, place)
             with gr.Column(elem_id="stage"):
                 live = _script_html("live", NO_RUN, "live", place)
         _wire_setup(handlers, form, source, summary, meaning, problem)
         told = [source, summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button)
         _wire_live(handlers, viewers, page, live, told)
-        _wire_restore(handlers, page, form)
+        _wire_fill(handlers, page, form, preset)
     return page
 
 
-def _setup(form: Form, place: str) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, gr.Button]:
+def _setup(form: Form, place: str) -> tuple[Component, ...]:
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
         source = _script_html("drop", {"kind": ""}, "source", place)
@@ -60,6 +61,7 @@ def _setup(form: Form, place: str) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, 
         form_fields.name_field(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>What to make</h2>", apply_default_css=False)
+        preset = form_fields.preset_field()
         form_fields.generator_fields(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Privacy budget</h2>", apply_default_css=False)
@@ -68,12 +70,12 @@ def _setup(form: Form, place: str) -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML, 
             '<p class="meaning">&nbsp;</p>', elem_id="meaning", apply_default_css=False
         )
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        form_fields.advanced_fields(form)
         form_fields.option_fields(form)
+        form_fields.advanced_fields(form)
     with gr.Column(elem_id="run-bar"):
         problem = gr.HTML(elem_id="problem", apply_default_css=False)
         run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
-    return source, summary, meaning, problem, run_button
+    return source, summary, preset, meaning, problem, run_button
 
 
 def _script_html(name: str, value: Any, elem_id: str, place: str) -> gr.HTML:
@@ -190,14 +192,23 @@ def _wire_live(
     live.delete_run(_on_run(handlers.delete), None, problem, **quick)
 
 
-def _wire_restore(handlers: Handlers, page: gr.Blocks, form: Form) -> None:
+def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropdown) -> None:
+    """The fields as in a preset, when one is chosen; or as in the run that the address names."""
     components = form.components()
+
+    def fill(name: str) -> list[Any]:
+        info = gr.update(info=PRESETS[name].summary)
+        return [info, *form.update(form_fields.preset_config(name), form_fields.OWNERS)]
 
     def restore(request: gr.Request) -> list[Any]:
         settings = handlers.settings_of(request.query_params.get("run", ""))
-        return [gr.skip()] * len(components) if settings is None else form.update(*settings)
+        if settings is None:
+            return [gr.skip()] * (1 + len(components))
+        no_preset = gr.update(value=None, info="The fields say what this run was given.")
+        return [no_preset, *form.update(*settings)]
 
-    page.load(restore, None, components, **QUIET)
+    preset.input(fill, preset, [preset, *components], **QUIET)
+    page.load(restore, None, [preset, *components], **QUIET)
 
 
 def _on_run(action: Callable[[str], str]) -> Callable[[gr.EventData], str]:

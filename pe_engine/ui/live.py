@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pe_engine.config import RunConfig
 from pe_engine.events import Phase
 from pe_engine.runner import Snapshot, Status
 from pe_engine.timing import duration
@@ -81,6 +82,8 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.status is Status.DONE:
         plural = "s" * (iterations != 1)
         return f"Done: {iterations} generation{plural} in {duration(snapshot.seconds_elapsed)}"
+    if snapshot.loading:
+        return "Loading the generator and the embedder" + _wait(snapshot.config)
     parts = [f"Generation {snapshot.generation} of {iterations}"]
     if snapshot.phase is Phase.PRIVATE:
         return " · ".join([*parts, snapshot.phase.value])
@@ -123,11 +126,11 @@ def title(snapshot: Snapshot) -> str:
 def overall_fraction(snapshot: Snapshot) -> float | None:
     """Share of the whole run that is done, in [0, 1]: by time where known, else by generation.
 
-    None while the private images are read; see ``status_line``.
+    None while the models are loaded, and while the private images are read; see ``status_line``.
     """
     if snapshot.status is Status.DONE:
         return 1.0
-    if snapshot.phase is Phase.PRIVATE:
+    if snapshot.loading or snapshot.phase is Phase.PRIVATE:
         return None
     if snapshot.seconds_left is not None and snapshot.seconds_elapsed > 0:
         return snapshot.seconds_elapsed / (snapshot.seconds_elapsed + snapshot.seconds_left)
@@ -138,3 +141,8 @@ def _queue_line(position: int) -> str:
     if position == 0:
         return "Starting"
     return f"Waiting for {position} run{'s' if position > 1 else ''} before this one"
+
+
+def _wait(config: RunConfig) -> str:
+    downloaded = bool(config.generator_options.get("model")) or config.embedder != "pixels"
+    return "; the first time they are downloaded, which takes minutes" if downloaded else ""

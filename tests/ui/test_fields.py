@@ -1,6 +1,7 @@
 """The page's form: every setting that it shows is read back as it was."""
 
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -8,6 +9,7 @@ from loops import in_event_loop
 
 from pe_engine.components import generator_options
 from pe_engine.config import RunConfig
+from pe_engine.presets import FIRST, PRESETS
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.settings import read_config
 
@@ -43,8 +45,8 @@ CHANGED = RunConfig(
 )
 
 
-def made():
-    form = form_fields.Form()
+def made(preset=FIRST):
+    form = form_fields.Form(form_fields.preset_config(preset))
     with gr.Blocks():
         form_fields.name_field(form)
         form_fields.public_names_field(form)
@@ -86,6 +88,39 @@ def test_defaults_are_read_back(form):
     shown = read_back(form, default)
     options = {o.name: o.default for o in generator_options(default.generator)}
     assert vars(shown) == vars(default) | {"generator_options": options}
+
+
+@pytest.mark.parametrize("first", PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_form_whatever_it_said_before(first, name):
+    form = in_event_loop(lambda: made(first))
+    asked = form_fields.preset_config(name)
+    defaults = {o.name: o.default for o in generator_options(asked.generator)}
+    complete = replace(asked, generator_options={**defaults, **asked.generator_options})
+    assert read_back(form, asked) == complete
+    if first == name:
+        said = {component: component.value for component in form.components()}
+        said[form.fields["dataset_name"]] = "x"
+        assert read_config(*form.read(said), ()) == replace(complete, dataset_name="x")
+
+
+def test_a_preset_leaves_what_is_the_owners(form):
+    updates = form.update(form_fields.preset_config("cats"), form_fields.OWNERS)
+    by_name = dict(zip(form.fields, updates, strict=False))
+    assert {name for name, value in by_name.items() if value == gr.skip()} == form_fields.OWNERS
+
+
+def test_options_for_variations_stand_beside_those_for_new_images():
+    (_, first), (_, twins) = form_fields.option_groups(generator_options("stable_diffusion"))
+    assert [option.name for option in twins] == [
+        prefix + name
+        for name in ("steps", "guidance", "scheduler")
+        for prefix in ("", "variation_")
+    ]
+    kinds = [(option.kind is str and not option.choices, option.kind is bool) for option in first]
+    assert kinds == sorted(kinds, key=lambda kind: (not kind[0], kind[1]))
+    ((_, text),) = form_fields.option_groups(generator_options("text_render"))
+    assert [option.name for option in text] == ["ink", "fonts", "rotation", "wobble"]
 
 
 def test_what_stays_unsaid_does_not_change(form):

@@ -1,5 +1,6 @@
 """The handlers of the page over a real queue of runs: uploads, consent, resume, full disks."""
 
+import json
 import time
 import zipfile
 from dataclasses import replace
@@ -170,3 +171,68 @@ def test_a_shared_server_has_tighter_limits(handlers, digits):
     handlers.limits = Limits(members=3)
     problem = handlers.describe_source(upload(handlers, digits), "auto")[-1]
     assert "3" in problem and "files" in problem
+
+
+SD = QUICK | {"generator": "stable_diffusion"}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """What tells the sizes that a model can make: 32 pixels by default, in steps of 8."""
+    root = tmp_path / "models" / "private-name"
+    parts = {"vae": {"block_out_channels": [1, 1, 1, 1]}, "unet": {"sample_size": 4}}
+    for part, settings in parts.items():
+        (root / part).mkdir(parents=True)
+        (root / part / "config.json").write_text(json.dumps(settings))
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (root / "model_index.json").write_text(json.dumps(index))
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "sentence"),
+    [
+        ({}, {"model": "no-such/model"}, "The model no-such/model is not on this computer"),
+        ({}, {"model": "no such place"}, "There is no folder"),
+        ({}, {"variation_model": "no-such/model"}, "no-such/model is not on this computer"),
+        ({"image_size": "30"}, {}, "The image size is 30 pixels"),
+        ({}, {"steps": "many"}, "The option steps of stable_diffusion"),
+        ({}, {"guidance": "-1"}, "The option guidance is -1.0"),
+        ({}, {"scheduler": "pndm"}, "The option scheduler is"),
+        ({}, {"colour": "red"}, "has no option"),
+    ],
+)
+def test_what_stable_diffusion_cannot_do_is_one_sentence(
+    handlers, model, no_network, ledger, fields, options, sentence
+):
+    options = list(({"model": model} | options).items())
+    *answer, problem = handlers.start({"kind": "example"}, SD | fields, options)
+    assert answer == ["", *UNCHANGED]
+    assert sentence in problem and problem.count("<p") == 1
+    assert ledger.datasets() == []
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_in_a_sentence(
+    handlers, digits, model, no_network, ledger
+):
+    run_id, *_, problem = handlers.start(upload(handlers, digits), SD, [("model", model)])
+    assert problem == ""
+    ended = handlers.manager.get(run_id).wait(60)
+    assert ended.status is Status.FAILED
+    assert "cannot be loaded" in ended.error
+    assert [entry.reserved for entry in ledger.datasets()] == [0]
+
+
+def test_visitors_of_a_shared_server_cannot_ask_it_for_other_models(handlers, model, no_network):
+    handlers.owner = False
+    for option in ("model", "variation_model", "preview_autoencoder"):
+        for asked in (model, "/nowhere", "some/other"):
+            problem = handlers.start({"kind": "example"}, SD, [(option, asked)])[-1]
+            assert "This server takes no model" in problem
+    known = handlers.start({"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[-1]
+    assert "cannot be downloaded" in known

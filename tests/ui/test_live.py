@@ -56,6 +56,16 @@ def test_a_running_run_says_generation_phase_and_time_left(snapshot):
     assert overall_fraction(snapshot) == 0.5
 
 
+def test_a_run_that_loads_its_models_says_so_and_how_long_it_may_take(snapshot):
+    loading = replace(snapshot, loading=True, phase=None, seconds_left=None)
+    assert status_line(loading) == "Loading the generator and the embedder"
+    assert overall_fraction(loading) is None
+    for fetched in ({"embedder": "clip"}, {"generator_options": {"model": "CompVis/x"}}):
+        line = status_line(replace(loading, config=replace(loading.config, **fetched)))
+        assert line.endswith("the first time they are downloaded, which takes minutes")
+        assert "CompVis" not in line  # a folder's name may be private
+
+
 def test_a_viewer_learns_nothing_private(snapshot):
     text = json.dumps(live_view(snapshot, has_report=False, owner=False))
     for private in ("60", "digits", "anna", "bert", "carl"):
