@@ -93,8 +93,6 @@ def load(source: str, dtype: torch.dtype, device: str) -> DiffusionPipeline:
     Raises:
         GeneratorError: it has no safetensors weights, or is of a kind that is not known here.
     """
-    from diffusers import AutoPipelineForText2Image
-
     parts = _parts(source)
     unchecked = {"safety_checker": None, "feature_extractor": None}
     without = {name: None for name in unchecked if name in parts}
@@ -102,6 +100,8 @@ def load(source: str, dtype: torch.dtype, device: str) -> DiffusionPipeline:
         without["requires_safety_checker"] = False
     try:
         with quiet():
+            from diffusers import AutoPipelineForText2Image
+
             pipeline = AutoPipelineForText2Image.from_pretrained(
                 source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **without
             )
@@ -121,9 +121,10 @@ def _parts(source: str) -> dict[str, Any]:
     Raises:
         GeneratorError: it is no Stable Diffusion of any kind.
     """
-    from diffusers import DiffusionPipeline
+    with quiet():
+        from diffusers import DiffusionPipeline
 
-    parts = DiffusionPipeline.load_config(source)
+        parts = DiffusionPipeline.load_config(source)
     if not {"text_encoder", "unet", "vae"} <= set(parts):
         raise GeneratorError(
             f"The model {source} is a {parts['_class_name']}, which makes no images from text as "
@@ -153,9 +154,10 @@ def quiet() -> Iterator[None]:
 
 def image_to_image(pipeline: DiffusionPipeline) -> DiffusionPipeline:
     """An image-to-image pipeline of the same components: nothing is loaded twice."""
-    from diffusers import AutoPipelineForImage2Image
+    with quiet():
+        from diffusers import AutoPipelineForImage2Image
 
-    varying = AutoPipelineForImage2Image.from_pipe(pipeline)
+        varying = AutoPipelineForImage2Image.from_pipe(pipeline)
     varying.set_progress_bar_config(disable=True)
     return varying
 
@@ -191,9 +193,9 @@ def image_size(source: str, asked: int | None) -> int:
         ConfigError: it cannot.
         GeneratorError: it is no Stable Diffusion.
     """
+    _parts(source)
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    _parts(source)
     step = 2 ** (len(AutoencoderKL.load_config(source, subfolder="vae")["block_out_channels"]) - 1)
     if asked is None:
         return step * UNet2DConditionModel.load_config(source, subfolder="unet")["sample_size"]
