@@ -20,6 +20,7 @@ from pe_engine.offspring import Offspring
 from pe_engine.population import Population
 from pe_engine.privacy.accounting import epsilon_spent
 from pe_engine.privacy.ledger import Charge, Ledger
+from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.release import PrivateVoters
 from pe_engine.storage import RunFolder
 from pe_engine.voting import count_votes
@@ -75,7 +76,12 @@ def generation_work(bench: Bench, **changes: object) -> Work:
         next(generations)
         return 1
 
-    return Work(one, lambda: look_ahead(bench, parents, bench.plan.middle_degree))
+    def warm_up() -> None:
+        """A batch of images, and votes with noise, so that their libraries are loaded."""
+        features = look_ahead(bench, parents, bench.plan.middle_degree)
+        discrete_gaussian(counted_votes(features, features, bench.device), SIGMA)
+
+    return Work(one, warm_up)
 
 
 WORKS: dict[str, Callable[[Bench], Work]] = {
