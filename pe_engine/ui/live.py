@@ -144,5 +144,5 @@ def _queue_line(position: int) -> str:
 
 
 def _wait(config: RunConfig) -> str:
-    downloaded = bool(config.generator_options.get("model")) or config.embedder != "pixels"
-    return "; the first time they are downloaded, which takes minutes" if downloaded else ""
+    published = bool(config.generator_options.get("model")) or config.embedder != "pixels"
+    return "; a first download takes minutes" if published else ""

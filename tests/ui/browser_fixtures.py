@@ -4,7 +4,7 @@ import os
 
 import pytest
 from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 NO_BROWSER = (
     "No Chromium on this machine. Install one (Debian: apt-get install chromium) or set "
@@ -13,6 +13,9 @@ NO_BROWSER = (
 
 # What Gradio itself says when a tab is reloaded while it listens to a run.
 STREAM_CUT = ("AbortError", "errored out")
+
+
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is no failure
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def test_a_run_that_loads_its_models_says_so_and_how_long_it_may_take(snapshot):
     assert overall_fraction(loading) is None
     for fetched in ({"embedder": "clip"}, {"generator_options": {"model": "CompVis/x"}}):
         line = status_line(replace(loading, config=replace(loading.config, **fetched)))
-        assert line.endswith("the first time they are downloaded, which takes minutes")
+        assert line.endswith("; a first download takes minutes")
         assert "CompVis" not in line  # a folder's name may be private
 
 

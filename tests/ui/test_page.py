@@ -9,14 +9,31 @@ import pytest
 from chromium import ROOT, free_port, serve
 from playwright.sync_api import expect
 
+from pe_engine.presets import PRESETS
+
 pytest_plugins = ["browser_fixtures"]
 EXAMPLE = ROOT / "assets" / "examples" / "handwriting.zip"
 RUN_ID = re.compile(r"\?run=([0-9a-f]{32})$")
 
 
-def open_page(tab, path="/"):
-    tab.goto(path)
+def open_page(tab, preset="text"):
+    """A new visitor's page with the settings of a preset, whatever the first one is."""
+    tab.goto("/")
     expect(tab.locator("#meaning")).to_contain_text("σ =")
+    choose(tab, preset)
+
+
+def choose(tab, preset):
+    field, wanted = tab.get_by_label("Preset"), PRESETS[preset]
+    if field.input_value() == wanted.title:
+        return
+    field.click()
+    tab.get_by_role("option", name=wanted.title).click()
+    expect(tab.get_by_text(wanted.summary)).to_be_visible()  # comes with what fills the fields
+
+
+def model_field(tab):
+    return tab.get_by_role("textbox", name=re.compile("^Model "))  # not the one for variations
 
 
 def set_budget(tab, iterations=3, samples=100, epsilon=None):
@@ -60,11 +77,22 @@ def show_generation(tab, generation):
     tab.wait_for_selector(f'.rows[data-generation="{generation}"]')
 
 
-def test_from_the_example_to_a_checked_zip(tab, tmp_path):
-    open_page(tab)
+# preset, prompts, iterations and samples: enough work for a reload in its midst
+WHOLE_PATHS = {
+    "text": ("text", "", 3, 6000),
+    "miniature": ("handwriting", "a handwritten digit three\na thin serif capital r", 2, 100),
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "prompts", "iterations", "samples"), WHOLE_PATHS.values(), ids=WHOLE_PATHS
+)
+def test_from_the_example_to_a_checked_zip(tab, tmp_path, preset, prompts, iterations, samples):
+    open_page(tab, preset)
     try_example(tab)
     expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
-    set_budget(tab, samples=6000)  # enough work for a reload in its midst
+    tab.get_by_label("Prompts").fill(prompts)
+    set_budget(tab, iterations, samples)
     run_id = start(tab)
 
     tab.wait_for_selector(".tile img")
@@ -72,13 +100,15 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
     wait_for(tab, "running")
     tab.wait_for_selector(".tile img")
     assert RUN_ID.search(tab.url)[1] == run_id
-    expect(tab.get_by_label("Samples")).to_have_value("6000")
+    expect(tab.get_by_label("Samples")).to_have_value(str(samples))
+    expect(tab.get_by_label("Prompts")).to_have_value(prompts)
+    expect(tab.get_by_label("Preset")).to_have_value("")
     expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
-    wait_for(tab, "done")
-    expect(tab.locator(".line")).to_contain_text("Done: 3 generations")
+    tab.wait_for_selector('.live[data-status="done"]', timeout=300_000)
+    expect(tab.locator(".line")).to_contain_text(f"Done: {iterations} generations")
     expect(tab.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
 
-    for generation in range(4):
+    for generation in range(iterations + 1):
         show_generation(tab, generation)
         expect(tab.locator(".tile")).to_have_count(70)
         loaded(tab, ".tile img")
@@ -99,7 +129,38 @@ def test_from_the_example_to_a_checked_zip(tab, tmp_path):
         assert set(hashes) == set(archive.namelist()) - {"manifest.json"}
         for name, entry in hashes.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == entry["sha256"], name
-        assert len([n for n in archive.namelist() if n.endswith(".png")]) == 6000
+        assert len([n for n in archive.namelist() if n.endswith(".png")]) == samples
+
+
+def test_a_preset_fills_in_the_fields_and_leaves_the_data_set(tab):
+    open_page(tab)
+    try_example(tab)
+    tab.get_by_text("Advanced").click()
+    choose(tab, "cats")
+    expect(tab.get_by_label("Prompts")).to_have_value("A photo of ragdoll cat")
+    expect(tab.get_by_label("Data set name")).to_have_value("handwriting")
+    expect(tab.get_by_label("Iterations")).to_have_value("17")
+    expect(tab.locator("#meaning")).to_contain_text("σ = 2 votes of noise")
+    expect(tab.get_by_text("its safety checker is off")).to_be_visible()
+    expect(model_field(tab)).to_have_value("CompVis/stable-diffusion-v1-4")
+    expect(tab.get_by_label("Fonts", exact=True)).to_be_hidden()
+    choose(tab, "handwriting")
+    expect(tab.get_by_label("Prompts")).to_have_value("")
+    expect(model_field(tab)).to_have_value("")
+    choose(tab, "text")
+    expect(model_field(tab)).to_be_hidden()
+    expect(tab.get_by_label("Fonts", exact=True)).to_be_visible()
+
+
+def test_a_model_that_is_not_there_is_a_sentence(tab, tmp_path):
+    open_page(tab, "handwriting")
+    try_example(tab)
+    tab.get_by_text("Advanced").click()
+    model_field(tab).fill(str(tmp_path))
+    tab.get_by_role("button", name="Run", exact=True).click()
+    expect(tab.locator("#problem")).to_contain_text("holds no diffusers model")
+    expect(model_field(tab)).to_have_value(str(tmp_path))
+    expect(tab.locator(".live")).to_have_attribute("data-status", "none")
 
 
 @pytest.fixture
@@ -350,5 +411,8 @@ def test_a_phone_shows_everything_in_its_width(browser, address):
     start(page)
     wait_for(page, "done")
     loaded(page, ".votes img")
+    choose(page, "cats")
+    page.get_by_text("Advanced").click()
+    expect(page.get_by_label("Variation steps")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     context.close()
