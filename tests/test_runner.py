@@ -62,11 +62,20 @@ def test_a_run_says_that_it_loads_its_models_and_nothing_else_meanwhile(
     tmp_path, config, digits, ledger, monkeypatch
 ):
     asked, may_load = threading.Event(), threading.Event()
+    at_work = []
 
     def slow(*arguments):
         asked.set()
         may_load.wait(60)
-        return evolution(*arguments)
+        made = evolution(*arguments)
+        draw = made.generator.random
+
+        def random(*request):
+            at_work.append(run.snapshot.loading)
+            return draw(*request)
+
+        made.generator.random = random
+        return made
 
     evolution = build._evolution
     monkeypatch.setattr(build, "_evolution", slow)
@@ -79,8 +88,8 @@ def test_a_run_says_that_it_loads_its_models_and_nothing_else_meanwhile(
     assert now.status is Status.RUNNING
     assert now.loading and now.phase is now.seconds_left is None
     may_load.set()
-    until(lambda: not run.snapshot.loading)
     assert run.wait().status is Status.DONE
+    assert set(at_work) == {False}
 
 
 def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, ledger):
