@@ -60,6 +60,7 @@ def text_encoder(words: CLIPTokenizer) -> CLIPTextModel:
             bos_token_id=words.bos_token_id,
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
+            attn_implementation="eager",  # its backward pass is faster on a CPU
         )
     )
 

@@ -54,11 +54,9 @@ class Renderings:
         looks: list[Look | None] = [None] * n
         for character in np.unique(names):
             rows = np.flatnonzero(names == character)
-            drawn = self._render.random(len(rows), str(character), "", self._rng)
-            grey[rows] = drawn.images[..., 0]
-            for row, font, shape in zip(
-                rows, drawn.state["font"], self._shapes(drawn), strict=True
-            ):
+            drawn = self._render.random([str(character)] * len(rows), [""] * len(rows), self._rng)
+            grey[rows] = self._render.render(drawn)[..., 0]
+            for row, font, shape in zip(rows, drawn["font"], self._shapes(drawn), strict=True):
                 dark = self._rng.random() < DARK_SHARE
                 looks[row] = Look(str(character), self._kinds[font], *shape, dark)
                 if dark:

@@ -27,8 +27,8 @@ from pe_engine.training.captions import caption
 from pe_engine.training.renderings import Renderings, split_fonts
 
 SEED = 0
-BATCH = 256
-POOL = 250_000  # pictures whose latents the UNet learns from
+BATCH = 128
+POOL = 160_000  # pictures whose latents the UNet learns from
 CAPTIONS_EACH = 4  # captions drawn once for each of them
 KL_WEIGHT = 1e-4
 NO_CAPTION = 0.1  # how often the caption is left out, for guidance
@@ -77,7 +77,7 @@ def train_autoencoder(pictures: Renderings, minutes: float, device: str):
     optimiser = torch.optim.AdamW(vae.parameters(), weight_decay=1e-4, fused=True)
     clock, losses = Clock(minutes, 1e-3), []
     while clock.passed() < 1:
-        pixels = to_pixels(pictures.draw(BATCH // 2)[0], device)
+        pixels = to_pixels(pictures.draw(BATCH)[0], device)
         with torch.autocast(device, torch.bfloat16):
             mean, log_variance = vae.quant_conv(vae.encoder(pixels)).float().chunk(2, dim=1)
             log_variance = log_variance.clamp(-30, 20)
@@ -90,6 +90,15 @@ def train_autoencoder(pictures: Renderings, minutes: float, device: str):
             losses.append([clock.steps, round(error.item(), 4), round(kl.item(), 3)])
             print("autoencoder", *losses[-1], f"{clock.passed():.0%}", flush=True)
     return vae.eval(), losses
+
+
+def take_autoencoder(folder: Path, device: str):
+    """The autoencoder of an earlier training, and its losses."""
+    from diffusers import AutoencoderKL
+
+    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=torch.float32).to(device)
+    losses = json.loads((folder / "training.json").read_text())["autoencoder: step, error, kl"]
+    return vae.to(memory_format=torch.channels_last).eval(), losses
 
 
 @torch.inference_mode()
@@ -165,6 +174,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder to write the pipeline to")
     parser.add_argument("--minutes", type=float, default=100)
+    parser.add_argument(
+        "--autoencoder", type=Path, help="take the autoencoder of this pipeline's folder"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
 
@@ -174,7 +186,10 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
     words = parts.tokenizer(caption(look, rng) for look in pictures.draw(20_000)[1])
     share = 0.1 * options.minutes
-    vae, vae_losses = train_autoencoder(pictures, share, options.device)
+    if options.autoencoder:
+        vae, vae_losses = take_autoencoder(options.autoencoder, options.device)
+    else:
+        vae, vae_losses = train_autoencoder(pictures, share, options.device)
     latents, tokens = encode_pool(vae, pictures, words, options.device)
 
     def save(text, unet, losses) -> None:
