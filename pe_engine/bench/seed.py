@@ -151,19 +151,15 @@ def _load(kind: type, model: str, device: str, recipe: Recipe) -> Any:
     import torch
 
     source = checkpoints.find(model)
-    found = kind.load_config(source)["_class_name"]
+    found = source.config(kind)["_class_name"]
     if found != "StableDiffusionPipeline":
         raise ConfigError(
             f"The model is a {found}, but the seed's way is known for a StableDiffusionPipeline "
             "only. Leave out --baseline, or choose another model."
         )
-    with checkpoints.quiet():
-        pipeline = kind.from_pretrained(
-            source,
-            dtype=torch.float16 if device == "cuda" else torch.float32,
-            safety_checker=None,
-            requires_safety_checker=False,
-        ).to(device)
+    dtype = torch.float16 if device == "cuda" else torch.float32
+    unchecked = {"safety_checker": None, "requires_safety_checker": False}
+    pipeline = source.load(kind, dtype, **unchecked).to(device)
     pipeline.scheduler = checkpoints.scheduler(recipe.scheduler, pipeline.scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

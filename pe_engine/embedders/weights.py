@@ -12,20 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pe_engine import hub
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import GeneratorError
-
-TIMEOUT = 10.0
-"""Seconds after which a server that does not answer counts as out of reach."""
-
-
-class _Refused(Exception):
-    """Why weights could not be had, and what would help: two clauses."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
+from pe_engine.hub import Refused
 
 
 @dataclass(frozen=True)
@@ -48,45 +38,15 @@ class HubWeights:
 
     def cached(self) -> Path | None:
         """The folder of the files if they are on this machine."""
-        from huggingface_hub import try_to_load_from_cache
-
-        paths = [
-            try_to_load_from_cache(self.repository, name, revision=self.revision)
-            for name in self.files
-        ]
-        return Path(paths[0]).parent if all(isinstance(path, str) for path in paths) else None
+        return hub.cached(self.repository, self.files, self.revision)
 
     def download(self) -> Path:
         """The folder of the files.
 
         Raises:
-            _Refused: with the reason.
+            Refused: with the reason.
         """
-        from huggingface_hub import constants, errors, get_session, hf_hub_download
-        from huggingface_hub.utils import httpx
-
-        if constants.HF_HUB_OFFLINE:
-            raise _Refused("HF_HUB_OFFLINE forbids the download", "Unset HF_HUB_OFFLINE")
-        host = constants.ENDPOINT.partition("//")[2]
-        try:
-            # one quick try: the library would go on trying for half a minute
-            get_session().head(constants.ENDPOINT, timeout=TIMEOUT)
-            paths = [
-                hf_hub_download(self.repository, name, revision=self.revision)
-                for name in self.files
-            ]
-        except errors.GatedRepoError as error:
-            raise _Refused(
-                "its owner asks you to accept a licence",
-                f"Accept it on {host}/{self.repository} and log in with 'hf auth login'",
-            ) from error
-        except (httpx.TransportError, errors.LocalEntryNotFoundError) as error:
-            raise _unreachable(host) from error
-        except (errors.HfHubHTTPError, errors.XetDownloadError) as error:
-            raise _Refused(f"{host} does not give it out", "Try again later") from error
-        except OSError as error:
-            raise _not_stored(error) from error
-        return Path(paths[0]).parent
+        return hub.download(self.repository, self.files, self.revision)
 
 
 @dataclass(frozen=True)
@@ -113,7 +73,7 @@ class FileWeights:
         """The file, in its place only when it is complete and its hash is right.
 
         Raises:
-            _Refused: with the reason.
+            Refused: with the reason.
         """
         import urllib.request
         from http.client import HTTPException
@@ -126,18 +86,18 @@ class FileWeights:
         try:
             # the library itself would wait for ever for a server that does not answer
             request = urllib.request.Request(self.url, method="HEAD")
-            urllib.request.urlopen(request, timeout=TIMEOUT).close()
+            urllib.request.urlopen(request, timeout=hub.TIMEOUT).close()
             path.parent.mkdir(parents=True, exist_ok=True)
             download_url_to_file(self.url, str(path), hash_prefix=self.sha256, progress=False)
         except HTTPError as error:
             answer = f"{host} answers {error.code}"
-            raise _Refused(answer, "Try again later") from error
+            raise Refused(answer, "Try again later") from error
         except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-            raise _unreachable(host) from error
+            raise hub.unreachable(host) from error
         except RuntimeError as error:  # the library's word for a wrong hash
-            raise _Refused("what arrived is not the published file", "Try again later") from error
+            raise Refused("what arrived is not the published file", "Try again later") from error
         except OSError as error:
-            raise _not_stored(error) from error
+            raise hub.not_stored(error) from error
         return path
 
     def _path(self) -> Path:
@@ -173,7 +133,7 @@ def fetch(embedder: str) -> Path:
     weights = WEIGHTS[embedder]
     try:
         return weights.cached() or weights.download()
-    except _Refused as refusal:
+    except Refused as refusal:
         raise GeneratorError(
             f"The embedder {embedder} needs {weights.title} ({weights.megabytes} MB), which is not "
             f"on this machine, and {refusal.reason}. {refusal.remedy}, or choose an embedder that "
@@ -234,16 +194,3 @@ def _quietly() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _unreachable(host: str) -> _Refused:
-    return _Refused(
-        f"{host} cannot be reached from here", "Connect to the internet for the first run"
-    )
-
-
-def _not_stored(error: OSError) -> _Refused:
-    return _Refused(
-        f"it could not be stored ({error.strerror or type(error).__name__})",
-        "Make room on the disk or choose another cache with HF_HOME and TORCH_HOME",
-    )

@@ -5,11 +5,14 @@ Only safetensors weights are loaded and no code that comes with a model is run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pe_engine import hub
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators.miniature import MINIATURE
 
@@ -20,8 +23,55 @@ if TYPE_CHECKING:
 SCHEDULERS = ("dpm++", "ddim", "euler", "lcm", "own")
 
 
-def find(model: str, index: str = "model_index.json") -> str:
-    """Where diffusers loads ``model`` from: a local folder, or the id of a model on the hub.
+@dataclass(frozen=True)
+class Source:
+    """Where diffusers loads a model from.
+
+    Attributes:
+        name: a local folder, or the id of a model on the hub.
+        local: nothing is to be downloaded.
+    """
+
+    name: str
+    local: bool
+
+    def config(self, kind: type, **where: str) -> dict[str, Any]:
+        """The configuration that ``kind`` keeps of this model.
+
+        Raises:
+            GeneratorError: there is none.
+        """
+        with quiet(), self._readable():
+            return dict(kind.load_config(self.name, local_files_only=self.local, **where))
+
+    def load(self, kind: type, dtype: torch.dtype, **parts: Any) -> Any:
+        """A model or pipeline with safetensors weights.
+
+        Raises:
+            GeneratorError: it cannot be loaded.
+        """
+        with quiet(), self._readable():
+            return kind.from_pretrained(
+                self.name, dtype=dtype, use_safetensors=True, local_files_only=self.local, **parts
+            )
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turns what diffusers raises for an unreadable model into a sentence."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
+        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+            raise GeneratorError(
+                f"The model {self.name} cannot be loaded: a part of it is missing, damaged, or has "
+                "no safetensors weights (others may hold code and are not opened). Download it "
+                "again, or choose another model."
+            ) from error
+
+
+def find(model: str, index: str = "model_index.json") -> Source:
+    """Where ``model`` is: a local folder, the hub's cache, or the hub.
 
     Args:
         model: a folder, a hub id such as "stable-diffusion-v1-5/stable-diffusion-v1-5", or "" for
@@ -29,93 +79,54 @@ def find(model: str, index: str = "model_index.json") -> str:
         index: the file that tells that it is a model.
 
     Raises:
-        GeneratorError: it is in neither place, or cannot be fetched.
+        GeneratorError: it is in none of these places, or cannot be fetched.
     """
-    if not model:
-        return str(MINIATURE)
-    if Path(model).expanduser().is_dir():
-        folder = Path(model).expanduser()
+    folder = Path(model).expanduser() if model else MINIATURE
+    if folder.is_dir():
         if not (folder / index).is_file():
             raise GeneratorError(
                 f"The folder {model} holds no diffusers model: it has no {index}. Give the folder "
                 "that has one."
             )
-        return str(folder)
-    _fetch(model, index)
-    return model
-
-
-def _fetch(model: str, file: str) -> None:
-    from huggingface_hub import errors, hf_hub_download
-
-    try:
-        hf_hub_download(model, file)
-    except errors.GatedRepoError as error:
-        raise GeneratorError(
-            f"The model {model} is gated: accept its terms at https://huggingface.co/{model} and "
-            "log in with `hf auth login`, or choose another model."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise GeneratorError(
-            f"There is no model {model} on the Hugging Face hub, or it is private. Check the "
-            "spelling, log in with `hf auth login`, or give a local folder."
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        raise GeneratorError(
-            f"The model {model} is not on this computer and cannot be downloaded, because the hub "
-            f"cannot be reached. Connect, or download it elsewhere (`hf download {model}`) and "
-            "give its folder, or leave the model empty for the bundled one."
-        ) from error
-    except errors.EntryNotFoundError as error:
-        raise GeneratorError(
-            f"The model {model} is not in diffusers' format: it has no {file}. Choose one that is."
-        ) from error
-    except errors.HFValidationError as error:
+        return Source(str(folder), local=True)
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model, re.ASCII):
         raise GeneratorError(
             f"There is no folder {model!r}, and no hub model has such a name. Give a folder, or an "
             "id such as stable-diffusion-v1-5/stable-diffusion-v1-5."
-        ) from error
-    except errors.HfHubHTTPError as error:
+        )
+    if hub.cached(model, [index]):
+        return Source(model, local=not hub.reachable())
+    try:
+        hub.download(model, [index])
+    except hub.Refused as refusal:
         raise GeneratorError(
-            f"The hub did not give the model {model}: {str(error).splitlines()[0]} Try again later."
-        ) from error
+            f"The model {model} is not on this computer, and {refusal.reason}. {refusal.remedy}, "
+            "or leave the model empty for the bundled one."
+        ) from refusal
+    return Source(model, local=False)
 
 
-def load(source: str, dtype: torch.dtype, device: str) -> DiffusionPipeline:
+def load(source: Source, dtype: torch.dtype, device: str) -> DiffusionPipeline:
     """The text-to-image pipeline in ``source``, on the device.
 
     Without a safety checker: it would replace synthetic images by black ones, and these would take
     part in the votes.
 
-    Args:
-        source: as ``find`` gave it.
-
     Raises:
-        GeneratorError: it has no safetensors weights, or is of a kind that is not known here.
+        GeneratorError: it cannot be loaded, or is no Stable Diffusion.
     """
     parts = _parts(source)
-    unchecked = {"safety_checker": None, "feature_extractor": None}
-    without = {name: None for name in unchecked if name in parts}
+    without = {name: None for name in ("safety_checker", "feature_extractor") if name in parts}
     if "safety_checker" in parts:
         without["requires_safety_checker"] = False
-    try:
-        with quiet():
-            from diffusers import AutoPipelineForText2Image
-
-            pipeline = AutoPipelineForText2Image.from_pretrained(
-                source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **without
-            )
-    except OSError as error:
-        raise GeneratorError(
-            f"The model {source} cannot be loaded: a part of it is missing, damaged, or has no "
-            "safetensors weights (others may hold code and are not opened). Download it again, or "
-            "choose another model."
-        ) from error
+    with quiet():
+        from diffusers import AutoPipelineForText2Image
+    pipeline = source.load(AutoPipelineForText2Image, dtype, trust_remote_code=False, **without)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
 
-def _parts(source: str) -> dict[str, Any]:
+def _parts(source: Source) -> dict[str, Any]:
     """The parts of the pipeline in ``source`` by name.
 
     Raises:
@@ -124,11 +135,11 @@ def _parts(source: str) -> dict[str, Any]:
     with quiet():
         from diffusers import DiffusionPipeline
 
-        parts = DiffusionPipeline.load_config(source)
+    parts = source.config(DiffusionPipeline)
     if not {"text_encoder", "unet", "vae"} <= set(parts):
         raise GeneratorError(
-            f"The model {source} is a {parts['_class_name']}, which makes no images from text as "
-            "Stable Diffusion does. Choose a Stable Diffusion or SDXL model."
+            f"The model {source.name} is a {parts.get('_class_name')}, which makes no images from "
+            "text as Stable Diffusion does. Choose a Stable Diffusion or SDXL model."
         )
     return parts
 
@@ -186,7 +197,7 @@ def scheduler(name: str, own: Any) -> Any:
     )
 
 
-def image_size(source: str, asked: int | None) -> int:
+def image_size(source: Source, asked: int | None) -> int:
     """``asked`` if the model can make images of that many pixels, or its own size for None.
 
     Raises:
@@ -196,9 +207,10 @@ def image_size(source: str, asked: int | None) -> int:
     _parts(source)
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    step = 2 ** (len(AutoencoderKL.load_config(source, subfolder="vae")["block_out_channels"]) - 1)
+    vae = source.config(AutoencoderKL, subfolder="vae")
+    step = 2 ** (len(vae["block_out_channels"]) - 1)
     if asked is None:
-        return step * UNet2DConditionModel.load_config(source, subfolder="unet")["sample_size"]
+        return step * source.config(UNet2DConditionModel, subfolder="unet")["sample_size"]
     if asked % step:
         below = max(asked // step, 1) * step
         raise ConfigError(

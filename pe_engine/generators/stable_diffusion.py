@@ -111,9 +111,8 @@ class StableDiffusion:
         self._random, self._variation = recipes(self.options)
         dtype = number_format(self.options.dtype, device)
         source = checkpoints.find(self.options.model)
-        self._text_to_image = checkpoints.load(source, dtype, device)
-        varied = self._text_to_image
-        if self.options.variation_model:
+        self._text_to_image = varied = checkpoints.load(source, dtype, device)
+        if self.options.variation_model not in ("", self.options.model):
             source = checkpoints.find(self.options.variation_model)
             varied = checkpoints.load(source, dtype, device)
         self._image_to_image = checkpoints.image_to_image(varied)
@@ -290,10 +289,8 @@ class StableDiffusion:
     def _load_preview(self, dtype: torch.dtype) -> Any:
         from diffusers import AutoencoderTiny
 
-        name = self.options.preview_autoencoder
-        checkpoints.find(name, "config.json")
-        decoder = AutoencoderTiny.from_pretrained(name, dtype=dtype, use_safetensors=True)
-        return decoder.to(self.device)
+        source = checkpoints.find(self.options.preview_autoencoder, "config.json")
+        return source.load(AutoencoderTiny, dtype).to(self.device)
 
 
 def recipes(options: Options) -> tuple[Recipe, Recipe]:

@@ -92,7 +92,7 @@ def test_gated_and_missing_models_each_have_their_sentence(monkeypatch):
             fetch("clip")
     with hub(404, [("X-Error-Code", "RepoNotFound")]) as address:
         use_hub(monkeypatch, address)
-        with pytest.raises(GeneratorError, match="does not give it out"):
+        with pytest.raises(GeneratorError, match="has no such model, or it is private"):
             fetch("dinov2")
 
 
@@ -110,7 +110,7 @@ def test_hub_weights_are_downloaded_once(monkeypatch):
 def test_half_a_model_is_not_cached(monkeypatch):
     with hub(404, [("X-Error-Code", "EntryNotFound")], {"config.json": b"{}"}) as address:
         use_hub(monkeypatch, address)
-        with pytest.raises(GeneratorError, match="does not give it out"):
+        with pytest.raises(GeneratorError, match="it has no config.json or model.safetensors"):
             fetch("clip")
     assert ready_embedders() == ["pixels"]
 

@@ -232,6 +232,12 @@ def test_another_checkpoint_for_variations(tmp_path):
     vary(generator, make(generator), 0.5)
 
 
+def test_the_same_checkpoint_named_twice_is_loaded_once():
+    here = str(MINIATURE)
+    generator = StableDiffusion(32, "cpu", model=here, variation_model=here)
+    assert generator._text_to_image.unet is generator._image_to_image.unet
+
+
 def test_new_images_may_be_made_at_another_size():
     generator = StableDiffusion(32, "cpu", dtype="fp32", steps=2, random_size=64)
     state = make(generator, 2)
@@ -381,10 +387,11 @@ def test_a_pipeline_that_draws_no_text(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("GatedRepoError", "is gated: accept its terms"),
-        ("RepositoryNotFoundError", "no model some/model on the Hugging Face hub"),
-        ("LocalEntryNotFoundError", "not on this computer and cannot be downloaded"),
-        ("RemoteEntryNotFoundError", "not in diffusers' format"),
+        ("GatedRepoError", "accept a licence. Accept it on .*/some/model and log in"),
+        ("RepositoryNotFoundError", "has no such model, or it is private"),
+        ("LocalEntryNotFoundError", "cannot be reached from here"),
+        ("RemoteEntryNotFoundError", "it has no model_index.json"),
+        ("HfHubHTTPError", "does not give it out"),
     ],
 )
 def test_what_the_hub_answers_is_one_sentence(kind, sentence, monkeypatch):
@@ -400,8 +407,32 @@ def test_what_the_hub_answers_is_one_sentence(kind, sentence, monkeypatch):
         raise problem
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    with pytest.raises(GeneratorError, match=sentence):
+    monkeypatch.setattr("pe_engine.hub.reachable", lambda: True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(GeneratorError, match=f"some/model is not on this .*{sentence}"):
         checkpoints.find("some/model")
+
+
+def test_a_hub_out_of_reach_is_said_at_once(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(GeneratorError, match=r"127.0.0.1:9 cannot be reached .* the bundled one"):
+        checkpoints.find("some/model")
+
+
+@pytest.mark.parametrize("broken", ["{}", '{"_class_name": "NoSuchPipeline"}', "not json"])
+def test_a_damaged_index_is_one_sentence(tmp_path, broken):
+    (tmp_path / "model_index.json").write_text(broken)
+    with pytest.raises(GeneratorError, match=r"cannot be loaded|makes no images from text"):
+        StableDiffusion(32, "cpu", model=str(tmp_path))
+
+
+def test_a_class_that_is_not_there_is_one_sentence(tmp_path):
+    shutil.copytree(MINIATURE, tmp_path / "model")
+    index = tmp_path / "model" / "model_index.json"
+    index.write_text(index.read_text().replace("UNet2DConditionModel", "NoSuchModel"))
+    with pytest.raises(GeneratorError, match="cannot be loaded"):
+        StableDiffusion(32, "cpu", model=str(tmp_path / "model"))
 
 
 def test_a_name_that_cannot_be_a_model():
