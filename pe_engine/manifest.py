@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,7 +198,9 @@ def _public_settings(
 ) -> dict[str, Any]:
     """Every public setting with its schedules written out and its classes called as outside."""
     settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS}
-    settings["generator_options"] = dict(config.generator_options)
+    settings["generator_options"] = {
+        name: _without_folders(value) for name, value in config.generator_options.items()
+    }
     settings["num_samples"] = config.sample_schedule
     settings["degrees"] = config.degree_schedule
     settings["class_prompts"] = {
@@ -206,6 +209,12 @@ def _public_settings(
         if name in config.class_prompts
     }
     return settings
+
+
+def _without_folders(value: Any) -> Any:
+    """A model's local folder by its last name: the rest may say whose computer it is."""
+    local = isinstance(value, str) and value and Path(value).expanduser().is_dir()
+    return Path(value).expanduser().resolve().name if local else value
 
 
 def _versions() -> dict[str, str]:
