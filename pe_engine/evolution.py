@@ -105,6 +105,7 @@ class Evolution:
             self.config.degree_schedule[t - 1],
             self.config.lookahead,
             rng=lambda batch: self._rng(t, Phase.LOOKAHEAD, batch),
+            keep=not self.config.fresh_children,
         )
 
     def _noisy_votes(

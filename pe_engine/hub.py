@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 TIMEOUT = 10.0
 """Seconds after which a server that does not answer counts as out of reach."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a model on the hub may be called ``text``, such as "owner/model"."""
+    return re.fullmatch(r"[\w.-]{1,96}(/[\w.-]{1,96})?", text, re.ASCII) is not None
 
 
 class Refused(Exception):

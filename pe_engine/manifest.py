@@ -12,13 +12,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pe_engine import __version__
+from pe_engine import __version__, hub
 from pe_engine.config import RunConfig
+from pe_engine.generators import MODEL_OPTIONS
 from pe_engine.population import Population
 
 PRODUCT = "Private Evolution Studio"
@@ -199,7 +199,8 @@ def _public_settings(
     """Every public setting with its schedules written out and its classes called as outside."""
     settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS}
     settings["generator_options"] = {
-        name: _without_folders(value) for name, value in config.generator_options.items()
+        name: _without_folders(value) if name in MODEL_OPTIONS else value
+        for name, value in config.generator_options.items()
     }
     settings["num_samples"] = config.sample_schedule
     settings["degrees"] = config.degree_schedule
@@ -211,10 +212,9 @@ def _public_settings(
     return settings
 
 
-def _without_folders(value: Any) -> Any:
+def _without_folders(model: str) -> str:
     """A model's local folder by its last name: the rest may say whose computer it is."""
-    local = isinstance(value, str) and value and Path(value).expanduser().is_dir()
-    return Path(value).expanduser().resolve().name if local else value
+    return model if hub.is_name(model) else re.split(r"[/\\]", model.rstrip("/\\"))[-1]
 
 
 def _versions() -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 All N x L variations form one queue, cut into full batches whatever their parents. A child is
 embedded as it comes from its generator's decoder and then forgotten but for its state, so that the
-children of a selected parent can become members of the next generation: they were made at the same
-degree, so they are distributed as any other variation of it. Privacy does not change: all this is
-post-processing of noisy votes that are already released.
+children of a selected parent can become members of the next generation. They were made at the same
+degree as any other variation of it, and it was selected for them. Privacy does not change: all this
+is post-processing of noisy votes that are already released.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Offspring:
         degree: the variation degree of all children.
         copies: L >= 0.
         rng: the random stream of a batch, by its number; the same each time it is asked for.
+        keep: children may be recalled, so their states are kept.
     """
 
     generator: ImageGenerator
@@ -38,6 +39,7 @@ class Offspring:
     degree: float
     copies: int
     rng: Callable[[int], np.random.Generator]
+    keep: bool = True
     _states: dict[int, State] = field(default_factory=dict)
 
     def features(self) -> Generator[int, None, np.ndarray]:
@@ -77,9 +79,10 @@ class Offspring:
         if self.copies == 0:
             return self.embedder.embed(self.candidates.images[jobs])
         children = self._vary(i, jobs)
-        copy = HostCopy(children)  # runs while the device decodes and embeds
+        copy = HostCopy(children) if self.keep else None  # runs while the device decodes
         features = self.embedder.embed(self.generator.render(children, preview=True))
-        self._states[i] = copy.state()
+        if copy:
+            self._states[i] = copy.state()
         return features
 
     def _vary(self, i: int, jobs: np.ndarray) -> State:

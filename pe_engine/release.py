@@ -15,7 +15,7 @@ import numpy as np
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset
 from pe_engine.embedders.base import Embedder
-from pe_engine.errors import DataError, RunError
+from pe_engine.errors import DataError, GeneratorError, RunError
 from pe_engine.events import Event, Notice, Phase, Progress
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.privacy.mechanism import discrete_gaussian
@@ -94,7 +94,17 @@ class PrivateVoters:
             generation: the generation whose parents these votes choose.
             candidates: float32 ``(N, D)``.
             class_ids: int64 ``(N,)``.
+
+        Raises:
+            GeneratorError: a candidate's features are not finite. Then no neighbours are nearest,
+                and one private image could vote twice for a candidate.
         """
+        if not np.isfinite(candidates).all():
+            raise GeneratorError(
+                "Some synthetic images came out as no numbers at all, so that nothing can be "
+                "compared with them; no budget was spent on them. Choose another number format "
+                "(the option dtype: fp32 is safest) or another model."
+            )
         counts = np.zeros(len(candidates), np.int64)
         classes = len(self._class_names)
         for c in range(classes):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pe_engine.build import continue_run, start_run
-from pe_engine.errors import ConfigError, RunError
+from pe_engine.embedders.pixels import Pixels
+from pe_engine.errors import ConfigError, GeneratorError, RunError
 from pe_engine.events import GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.evolution import shares
 from pe_engine.generators.text_render import TextRender
@@ -293,3 +294,19 @@ def test_samples_that_would_not_fit_in_memory(tmp_path, config, digits, ledger):
     huge = replace(config, num_samples=(1_000_000,), image_size=512)
     with pytest.raises(ConfigError, match="GiB is the most"):
         start_run(tmp_path / "a", huge, digits, ledger)
+
+
+def test_candidates_that_are_no_numbers_are_refused_before_anything_is_spent(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    """Among candidates that are not finite one private image could vote twice for the same."""
+    embed = Pixels.embed
+
+    def spoiled(self, images):
+        features = embed(self, images)
+        return features if len(images) == 60 else np.full_like(features, np.nan)
+
+    monkeypatch.setattr(Pixels, "embed", spoiled)  # the 60 private images are left as they are
+    with pytest.raises(GeneratorError, match="no numbers at all"):
+        run(tmp_path / "out", replace(config, num_samples=(9,)), digits, ledger)
+    assert spent(ledger) == 0

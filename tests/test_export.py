@@ -255,12 +255,16 @@ def test_public_settings_and_a_name_are_enough_to_run_again(tmp_path):
 
 
 def test_a_models_folder_is_told_by_its_last_name_only(tmp_path):
-    (tmp_path / "home-x17" / "fine-tuned").mkdir(parents=True)
-    options = {"model": str(tmp_path / "home-x17" / "fine-tuned"), "variation_model": "a/b"}
-    export(tmp_path / "out", config=config(generator_options=options))
-    settings = manifest_of(tmp_path / "out")["settings"]
-    assert settings["generator_options"] == {"model": "fine-tuned", "variation_model": "a/b"}
-    assert not holds(everything(tmp_path / "out"), "home-x17")
+    options = {
+        "model": "/home-x17/models/fine-tuned/",
+        "variation_model": "a/b",
+        "preview_autoencoder": "C:\\home-x17\\tiny",
+        "negative_prompt": "blurry/grainy, " * 40,
+    }
+    export(tmp_path, config=config(generator_options=options))
+    told = manifest_of(tmp_path)["settings"]["generator_options"]
+    assert told == options | {"model": "fine-tuned", "preview_autoencoder": "tiny"}
+    assert not holds(everything(tmp_path), "home-x17")
 
 
 def test_the_keys_are_the_ones_programs_rely_on(tmp_path):

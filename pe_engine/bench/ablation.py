@@ -56,7 +56,8 @@ def _items(bench: Bench) -> Iterator[tuple[str, str, dict[str, Work]]]:
     yield "UNet channels last", per_second, _pair(replace(bench, generator=_built(bench)), first)
     second, first = {"variation_scheduler": "dpm++"}, {"variation_scheduler": "ddim"}
     yield "DPM-Solver++, not DDIM, same steps", per_second, _options(bench, second, first)
-    tiny = {"preview_autoencoder": str(save_tiny_autoencoder(folder / "tiny"))}
+    saved = save_tiny_autoencoder(folder / "tiny", generator.options.model)
+    tiny = {"preview_autoencoder": str(saved)}
     full = {"preview_autoencoder": ""}
     yield "tiny autoencoder for look-ahead", per_second, _options(bench, tiny, full)
     reduced, whole = {"dtype": "bf16"}, {"dtype": "fp32"}

@@ -34,7 +34,7 @@ from PIL import Image
 from pe_engine.embedders.base import Embedder
 from pe_engine.errors import ConfigError
 from pe_engine.generators import checkpoints
-from pe_engine.generators.stable_diffusion import Options, Recipe, recipes
+from pe_engine.generators.recipes import Options, Recipe, recipes
 
 BATCH = 10
 READERS = 12

@@ -60,7 +60,8 @@ def _with_models(plan: BenchPlan, folder: Path, device: str) -> BenchPlan:
     if plan.tiny_autoencoder:
         from pe_engine.bench.shapes import save_tiny_autoencoder
 
-        options["preview_autoencoder"] = str(save_tiny_autoencoder(folder / "tiny"))
+        saved = save_tiny_autoencoder(folder / "tiny", options.get("model", ""))
+        options["preview_autoencoder"] = str(saved)
     degrees, prompt = plan.degree_schedule, plan.text
     return replace(plan, shape=None, options=options, degrees=degrees, prompt=prompt)
 

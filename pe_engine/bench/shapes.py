@@ -82,14 +82,22 @@ def save_shape(shape: str, folder: Path, device: str) -> Path:
     return folder
 
 
-def save_tiny_autoencoder(folder: Path) -> Path:
-    """An ``AutoencoderTiny`` with random weights, whose latents have the full one's shape."""
+def save_tiny_autoencoder(folder: Path, model: str) -> Path:
+    """An ``AutoencoderTiny`` with random weights for the latents of ``model``, as TAESD for SD."""
     import torch
-    from diffusers import AutoencoderTiny
+    from diffusers import AutoencoderKL, AutoencoderTiny
 
+    from pe_engine.generators.checkpoints import find
+
+    levels = len(find(model).config(AutoencoderKL, subfolder="vae")["block_out_channels"])
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(0)
-        AutoencoderTiny().save_pretrained(folder)
+        AutoencoderTiny(
+            encoder_block_out_channels=(64,) * levels,
+            decoder_block_out_channels=(64,) * levels,
+            num_encoder_blocks=(1, *(3,) * (levels - 1)),
+            num_decoder_blocks=(*(3,) * (levels - 1), 1),
+        ).save_pretrained(folder)
     return folder
 
 

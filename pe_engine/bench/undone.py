@@ -61,7 +61,7 @@ class Encoding(Wrapped):
     def _encoded(self, pixels: np.ndarray) -> torch.Tensor:
         import torch
 
-        vae = self.inner._decoder
+        vae = self.inner.decoder
         with torch.inference_mode():
             images = torch.from_numpy(pixels).to(self.inner.device).permute(0, 3, 1, 2)
             scaled = (images.float() / 127.5 - 1).to(vae.dtype)
@@ -78,7 +78,7 @@ class Forgetful(Wrapped):
 
         texts = [str(text) for text in state["prompt"]]
         with torch.inference_mode():
-            self.inner._image_to_image.encode_prompt(texts, self.inner.device, 1, True)
+            self.inner.variation.image_to_image.encode_prompt(texts, self.inner.device, 1, True)
         return self.inner.vary(state, degree, rng)
 
 
@@ -86,7 +86,7 @@ def channels_first(generator: StableDiffusion) -> StableDiffusion:
     """The same generator, its UNet's weights laid out as they come."""
     import torch
 
-    generator._image_to_image.unet.to(memory_format=torch.contiguous_format)
+    generator.variation.image_to_image.unet.to(memory_format=torch.contiguous_format)
     return generator
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pe_engine.errors import GeneratorError
+
 if TYPE_CHECKING:
     import torch
 
@@ -64,12 +66,19 @@ class NetworkEmbedder:
         features = torch.empty((len(images), self.dimension), device=self._device)
         # kernels are never chosen by timing, and factors of a product keep all their bits
         steady = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), steady:
-            for start in range(0, len(images), self._batch_size):
-                part = images[start : start + self._batch_size]
-                batch = prepare(self._padded(part), self._inputs)
-                features[start : start + len(part)] = self._network(batch)[: len(part)]
-        return features.cpu().numpy()
+        try:
+            with torch.inference_mode(), steady:
+                for start in range(0, len(images), self._batch_size):
+                    part = images[start : start + self._batch_size]
+                    batch = prepare(self._padded(part), self._inputs)
+                    features[start : start + len(part)] = self._network(batch)[: len(part)]
+            return features.cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise GeneratorError(
+                "The memory of the GPU is too small to embed images beside the generator. Lower "
+                "the generator's option batch_size, choose the embedder pixels, or set the device "
+                "to cpu."
+            ) from error
 
     def _padded(self, part: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Float32 ``(batch, 3, H, W)`` in [0, 1] on the device, contiguous."""

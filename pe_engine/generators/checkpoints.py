@@ -5,7 +5,8 @@ Only safetensors weights are loaded and no code that comes with a model is run.
 
 from __future__ import annotations
 
-import re
+import errno
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 SCHEDULERS = ("dpm++", "ddim", "euler", "lcm", "own")
+# A scheduler that spaces its noise levels in such a way does not take timesteps.
+SPACED = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,27 @@ class Source:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Turns what diffusers raises for an unreadable model into a sentence."""
+        """Turns what the libraries raise for a model that cannot be read into a sentence."""
+        from huggingface_hub.errors import XetDownloadError
+        from huggingface_hub.utils import httpx
         from safetensors import SafetensorError
 
         try:
             yield
-        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        except (httpx.HTTPError, XetDownloadError) as error:
+            raise GeneratorError(
+                f"The download of the model {self.name} broke off. Start again (what has arrived "
+                "is kept), or choose another model."
+            ) from error
+        except (
+            *(OSError, ValueError, KeyError, AttributeError, RuntimeError),
+            SafetensorError,
+        ) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                reason = hub.not_stored(error)
+                raise GeneratorError(
+                    f"The model {self.name} cannot be downloaded: {reason.reason}. {reason.remedy}."
+                ) from error
             raise GeneratorError(
                 f"The model {self.name} cannot be loaded: a part of it is missing, damaged, or has "
                 "no safetensors weights (others may hold code and are not opened). Download it "
@@ -81,18 +99,18 @@ def find(model: str, index: str = "model_index.json") -> Source:
     Raises:
         GeneratorError: it is in none of these places, or cannot be fetched.
     """
-    folder = Path(model).expanduser() if model else MINIATURE
-    if folder.is_dir():
+    folder = _folder(model) if model else MINIATURE
+    if folder is not None:
         if not (folder / index).is_file():
             raise GeneratorError(
                 f"The folder {model} holds no diffusers model: it has no {index}. Give the folder "
                 "that has one."
             )
         return Source(str(folder), local=True)
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model, re.ASCII):
+    if not hub.is_name(model):
         raise GeneratorError(
-            f"There is no folder {model!r}, and no hub model has such a name. Give a folder, or an "
-            "id such as stable-diffusion-v1-5/stable-diffusion-v1-5."
+            f"There is no folder {model[:200]!r}, and no hub model has such a name. Give a folder, "
+            "or an id such as stable-diffusion-v1-5/stable-diffusion-v1-5."
         )
     if hub.cached(model, [index]):
         return Source(model, local=not hub.reachable())
@@ -104,6 +122,14 @@ def find(model: str, index: str = "model_index.json") -> Source:
             "or leave the model empty for the bundled one."
         ) from refusal
     return Source(model, local=False)
+
+
+def _folder(model: str) -> Path | None:
+    try:
+        folder = Path(model).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # no file can be called so, or no user
+        return None
 
 
 def load(source: Source, dtype: torch.dtype, device: str) -> DiffusionPipeline:
@@ -123,7 +149,24 @@ def load(source: Source, dtype: torch.dtype, device: str) -> DiffusionPipeline:
         from diffusers import AutoPipelineForText2Image
     pipeline = source.load(AutoPipelineForText2Image, dtype, trust_remote_code=False, **without)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    return on_device(pipeline, device)
+
+
+def on_device(model: Any, device: str) -> Any:
+    """The model or pipeline on the device.
+
+    Raises:
+        GeneratorError: it does not fit.
+    """
+    import torch
+
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise GeneratorError(
+            "The model does not fit into the memory of the GPU. Choose a smaller model, close "
+            "other programs that use the GPU, or set the device to cpu."
+        ) from error
 
 
 def _parts(source: Source) -> dict[str, Any]:
@@ -185,16 +228,23 @@ def scheduler(name: str, own: Any) -> Any:
         return own.from_config(own.config)
     if name == "lcm":
         return diffusers.LCMScheduler.from_config(own.config)
+    plain = {"timestep_spacing": "trailing", **dict.fromkeys(SPACED, False)}
     if name == "euler":
-        return diffusers.EulerDiscreteScheduler.from_config(own.config, timestep_spacing="trailing")
+        del plain["use_lu_lambdas"]
+        return diffusers.EulerDiscreteScheduler.from_config(own.config, **plain)
     return diffusers.DPMSolverMultistepScheduler.from_config(
         own.config,
-        timestep_spacing="trailing",
         algorithm_type="dpmsolver++",
         solver_order=1 if name == "ddim" else 2,
-        use_karras_sigmas=False,
         steps_offset=0,
+        **plain,
     )
+
+
+def takes_timesteps(chosen: Any) -> bool:
+    """Whether a scheduler can begin at any timestep."""
+    parameters = inspect.signature(chosen.set_timesteps).parameters
+    return "timesteps" in parameters and not any(chosen.config.get(name) for name in SPACED)
 
 
 def image_size(source: Source, asked: int | None) -> int:
@@ -208,9 +258,10 @@ def image_size(source: Source, asked: int | None) -> int:
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
     vae = source.config(AutoencoderKL, subfolder="vae")
-    step = 2 ** (len(vae["block_out_channels"]) - 1)
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    step = max(8, factor)  # diffusers makes no others
     if asked is None:
-        return step * source.config(UNet2DConditionModel, subfolder="unet")["sample_size"]
+        return factor * source.config(UNet2DConditionModel, subfolder="unet")["sample_size"]
     if asked % step:
         below = max(asked // step, 1) * step
         raise ConfigError(

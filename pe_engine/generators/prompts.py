@@ -56,7 +56,7 @@ class Prompts:
                     device=self._pipeline.device,
                     num_images_per_prompt=1,
                     do_classifier_free_guidance=True,
-                    negative_prompt=self._negative,
+                    negative_prompt=self._negative or None,  # SDXL treats "" otherwise than none
                 )
             self._known[text] = dict(zip(_NAMES, encoded, strict=False))
         return self._known[text]

@@ -35,9 +35,13 @@ class HostCopy:
         if self._copied is not None:
             self._copied.synchronize()
         return {
-            name: array if isinstance(array, np.ndarray) else array.numpy()
+            name: array if isinstance(array, np.ndarray) else self._unpinned(array)
             for name, array in self._arrays.items()
         }
+
+    def _unpinned(self, array: torch.Tensor) -> np.ndarray:
+        """In memory that may be swapped out and given back, unlike that for copies of a device."""
+        return array.numpy() if self._copied is None else array.numpy().copy()
 
 
 def to_uint8(images: np.ndarray | torch.Tensor) -> np.ndarray:

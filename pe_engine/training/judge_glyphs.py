@@ -128,9 +128,9 @@ def judge(network: nn.Module, writer: Writer) -> dict[str, float]:
     worst = np.argsort([right[all_asked == i].mean() for i in range(len(CHARACTERS))])[:10]
     print("hardest:", *(f"{CHARACTERS[i]} {right[all_asked == i].mean():.0%}" for i in worst))
     kept = read(network, writer.vary(state, 0.2), among=DIGITS) == named
-    forgotten = writer.vary(take_rows(state, np.arange(500)), 1.0).astype(float)
-    parents, others = drawn[:500].astype(float), drawn[500:1000].astype(float)  # same captions
-    distances = [np.abs(forgotten - x).mean((1, 2)).mean() for x in (parents, others)]
+    forgotten = writer.vary(take_rows(state, np.arange(1000)), 1.0).astype(float)
+    captions = len(DIGITS)  # that many images on, the caption is the same
+    distances = [np.abs(forgotten - drawn[first : first + 1000]).mean() for first in (0, captions)]
     figures = [(named == asked).mean(), right.mean(), kept.mean(), distances[0] / distances[1]]
     return dict(zip(BARS, map(float, figures), strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
+from pe_engine.generators import MODEL_OPTIONS
 
 PUBLIC_MODELS = (
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -12,7 +13,6 @@ PUBLIC_MODELS = (
     "stabilityai/sd-turbo",
     "madebyollin/taesd",
 )
-MODEL_OPTIONS = ("model", "variation_model", "preview_autoencoder")
 
 
 def check_public_models(config: RunConfig) -> None:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pe_engine.bench.seed import BATCH, SeedWay
 from pe_engine.embedders.pixels import Pixels
-from pe_engine.generators.stable_diffusion import Options
+from pe_engine.generators.recipes import Options
 
 SIZE = 64
 

@@ -110,7 +110,7 @@ def test_hub_weights_are_downloaded_once(monkeypatch):
 def test_half_a_model_is_not_cached(monkeypatch):
     with hub(404, [("X-Error-Code", "EntryNotFound")], {"config.json": b"{}"}) as address:
         use_hub(monkeypatch, address)
-        with pytest.raises(GeneratorError, match="it has no config.json or model.safetensors"):
+        with pytest.raises(GeneratorError, match=r"it has no config.json or model.safetensors"):
             fetch("clip")
     assert ready_embedders() == ["pixels"]
 

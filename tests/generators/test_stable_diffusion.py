@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import checkpoints
+from pe_engine.generators.denoising import start
 from pe_engine.generators.miniature import MINIATURE, plain_caption
-from pe_engine.generators.stable_diffusion import StableDiffusion, start
+from pe_engine.generators.stable_diffusion import StableDiffusion
 from pe_engine.generators.transfer import HostCopy, to_uint8
 
 SEVEN = plain_caption("7")
@@ -39,7 +41,7 @@ def distance(one, other):
 def steps_of(generator, action) -> list[int]:
     """The timesteps at which the UNet is asked while ``action`` runs."""
     seen = []
-    hook = generator._text_to_image.unet.register_forward_pre_hook(
+    hook = generator.fresh.text_to_image.unet.register_forward_pre_hook(
         lambda module, args: seen.append(int(args[1]))
     )
     action()
@@ -119,13 +121,16 @@ def test_denoising_begins_at_exactly_the_degree(generator, degree, expected):
     assert steps_of(generator, lambda: vary(generator, state, degree)) == expected
 
 
-def test_a_scheduler_that_takes_no_timesteps_does_at_least_one_step():
-    from diffusers import DDIMScheduler, UniPCMultistepScheduler
+@pytest.mark.parametrize("steps", [1, 4, 20, 49, 50, 98, 103, 1000])
+def test_a_scheduler_that_takes_no_timesteps_does_the_nearest_number_of_steps(steps):
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
-    for kind in (DDIMScheduler, UniPCMultistepScheduler):
-        given = start(kind(), 20, 10)
-        assert int(given["num_inference_steps"] * given["strength"]) == 1
-        assert start(kind(), 20, 499) == {"strength": 0.5, "num_inference_steps": 20}
+    spaced = DPMSolverMultistepScheduler(use_karras_sigmas=True)
+    for scheduler in (DDIMScheduler(), UniPCMultistepScheduler(), spaced):
+        for first in (9, 409, 579, 998):
+            given = start(scheduler, steps, first)
+            done = min(int(given["num_inference_steps"] * given["strength"]), steps)
+            assert done == max(1, round(steps * (first + 1) / 1000))
 
 
 def test_our_ddim_is_ddim():
@@ -147,10 +152,27 @@ def test_our_ddim_is_ddim():
     torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def spaced_model(tmp_path_factory):
+    """The miniature with a scheduler of its own that spaces noise levels as Karras et al. do."""
+    folder = tmp_path_factory.mktemp("models") / "spaced"
+    shutil.copytree(MINIATURE, folder)
+    config = folder / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "use_karras_sigmas": True}))
+    return str(folder)
+
+
 @pytest.mark.parametrize("scheduler", checkpoints.SCHEDULERS)
-def test_every_scheduler_makes_and_varies(scheduler):
+@pytest.mark.parametrize("spaced", [False, True])
+def test_every_scheduler_makes_and_varies(scheduler, spaced, spaced_model):
     generator = StableDiffusion(
-        32, "cpu", dtype="fp32", steps=3, scheduler=scheduler, variation_scheduler=scheduler
+        32,
+        "cpu",
+        model=spaced_model if spaced else "",
+        dtype="fp32",
+        steps=3,
+        scheduler=scheduler,
+        variation_scheduler=scheduler,
     )
     state = make(generator, 2)
     for degree in (0.05, 0.6, 0.97):
@@ -164,14 +186,16 @@ def test_latents_are_kept_and_pixels_never_encoded(generator, monkeypatch):
     def encode(*args, **kwargs):
         raise AssertionError("pixels were encoded")
 
-    monkeypatch.setattr(generator._decoder, "encode", encode)
+    monkeypatch.setattr(generator.decoder, "encode", encode)
     vary(generator, make(generator), 0.5)
 
 
 def test_a_prompt_is_encoded_once():
     generator = StableDiffusion(32, "cpu", dtype="fp32", steps=1, batch_size=2)
     encoded = []
-    generator._text_to_image.text_encoder.register_forward_hook(lambda *args: encoded.append(1))
+    generator.fresh.text_to_image.text_encoder.register_forward_hook(
+        lambda *args: encoded.append(1)
+    )
     texts = ["one", "two", "one", "two", "one"]
     state = generator.random([""] * 5, texts, np.random.default_rng(0))
     generator.vary(state, 0.5, np.random.default_rng(1))
@@ -180,7 +204,7 @@ def test_a_prompt_is_encoded_once():
 
 def test_both_pipelines_share_their_components(generator):
     for part in ("unet", "vae", "text_encoder"):
-        one, other = generator._text_to_image, generator._image_to_image
+        one, other = generator.fresh.text_to_image, generator.variation.image_to_image
         assert getattr(one, part) is getattr(other, part)
 
 
@@ -228,14 +252,14 @@ def test_another_checkpoint_for_variations(tmp_path):
     generator = StableDiffusion(
         32, "cpu", dtype="fp32", steps=2, variation_model=str(tmp_path / "other")
     )
-    assert generator._text_to_image.unet is not generator._image_to_image.unet
+    assert generator.fresh.text_to_image.unet is not generator.variation.image_to_image.unet
     vary(generator, make(generator), 0.5)
 
 
 def test_the_same_checkpoint_named_twice_is_loaded_once():
     here = str(MINIATURE)
     generator = StableDiffusion(32, "cpu", model=here, variation_model=here)
-    assert generator._text_to_image.unet is generator._image_to_image.unet
+    assert generator.fresh.text_to_image.unet is generator.variation.image_to_image.unet
 
 
 def test_new_images_may_be_made_at_another_size():
@@ -243,6 +267,55 @@ def test_new_images_may_be_made_at_another_size():
     state = make(generator, 2)
     assert state["latents"].shape == (2, 4, 8, 8)
     assert vary(generator, state, 0.5)["latents"].shape == (2, 4, 8, 8)
+
+
+def test_latents_of_another_autoencoder_are_made_anew(tmp_path):
+    """A model for variations whose latents have another scale decodes the same pictures."""
+    shutil.copytree(MINIATURE, tmp_path / "other")
+    config = tmp_path / "other" / "vae" / "config.json"
+    told = json.loads(config.read_text())
+    config.write_text(json.dumps({**told, "scaling_factor": 2 * told["scaling_factor"]}))
+    one = StableDiffusion(32, "cpu", dtype="fp32", steps=2)
+    two = StableDiffusion(
+        32, "cpu", dtype="fp32", steps=2, guidance=2.0, variation_model=str(tmp_path / "other")
+    )
+    first, second = (g.render(make(g, 2)) for g in (one, two))
+    assert (first - second).abs().mean() < 0.05
+
+
+def test_degree_one_goes_by_the_recipe_for_variations():
+    generator = StableDiffusion(32, "cpu", dtype="fp32", steps=1, variation_steps=3)
+    state = make(generator, 1)
+    assert len(steps_of(generator, lambda: vary(generator, state, 1.0))) == 3
+
+
+def test_a_latent_consistency_model_keeps_its_own_sampler():
+    from diffusers import LatentConsistencyModelPipeline
+
+    from pe_engine.generators.denoising import Denoiser
+    from pe_engine.generators.prompts import Prompts
+    from pe_engine.generators.recipes import Recipe
+
+    parts = checkpoints.load(checkpoints.find(""), torch.float32, "cpu").components
+    for extra in ("safety_checker", "feature_extractor", "image_encoder"):
+        parts[extra] = None
+    settings = {**parts["unet"].config, "time_cond_proj_dim": 32}
+    parts["unet"] = type(parts["unet"]).from_config(settings)
+    pipeline = LatentConsistencyModelPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    denoiser = Denoiser(pipeline, Recipe(4, 1.0, "dpm++"), Prompts(pipeline, ""))
+    texts, seeds = np.array([SEVEN] * 2), np.arange(2)
+    latents = denoiser.new(texts, seeds, 32)
+    assert latents.shape == (2, 4, 8, 8)
+    assert torch.isfinite(denoiser.again(latents, 399, texts, seeds)).all()
+
+
+def test_a_tiny_autoencoder_of_another_kind_is_refused(tmp_path):
+    from diffusers import AutoencoderTiny
+
+    AutoencoderTiny().save_pretrained(tmp_path)
+    with pytest.raises(GeneratorError, match=r"makes 8 pixels of each .* the model's own makes 4"):
+        StableDiffusion(32, "cpu", preview_autoencoder=str(tmp_path))
 
 
 def test_a_tiny_autoencoder_for_look_ahead(generator, tmp_path):
@@ -340,10 +413,10 @@ def test_a_compiled_model_gets_batches_of_one_size():
 
 
 def test_sizes_that_the_autoencoder_cannot_make():
-    with pytest.raises(ConfigError, match=r"30 pixels.*steps of 4. Choose 28 or 32"):
-        StableDiffusion(30, "cpu")
+    with pytest.raises(ConfigError, match=r"28 pixels.*steps of 8. Choose 24 or 32"):
+        StableDiffusion(28, "cpu")
     assert StableDiffusion.fitting_size(StableDiffusion.Options(), None) == 32
-    with pytest.raises(ConfigError, match="steps of 4"):
+    with pytest.raises(ConfigError, match="steps of 8"):
         StableDiffusion(32, "cpu", random_size=33)
 
 
@@ -435,6 +508,20 @@ def test_a_class_that_is_not_there_is_one_sentence(tmp_path):
         StableDiffusion(32, "cpu", model=str(tmp_path / "model"))
 
 
-def test_a_name_that_cannot_be_a_model():
+@pytest.mark.parametrize("name", ["no/such/folder/here", "~nosuchuser/x", "x" * 5000, "a b"])
+def test_a_name_that_cannot_be_a_model(name):
     with pytest.raises(GeneratorError, match="There is no folder"):
-        checkpoints.find("no/such/folder/here")
+        checkpoints.find(name)
+
+
+def test_parts_that_do_not_fit_together_are_one_sentence(tmp_path):
+    shutil.copytree(MINIATURE, tmp_path / "model")
+    config = tmp_path / "model" / "text_encoder" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "hidden_size": 64}))
+    with pytest.raises(GeneratorError, match="cannot be loaded"):
+        StableDiffusion(32, "cpu", model=str(tmp_path / "model"))
+
+
+def test_more_steps_than_a_consistency_model_knows():
+    with pytest.raises(ConfigError, match="lcm takes at most 50 steps"):
+        StableDiffusion.Options(scheduler="lcm", steps=60)
