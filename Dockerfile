@@ -7,7 +7,9 @@ FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
-    PE_HOME=/data
+    PE_HOME=/data \
+    HF_HOME=/data/models \
+    TORCH_HOME=/data/models/torch
 
 RUN useradd --uid 1000 --create-home user && install --directory --mode 700 --owner user /data
 WORKDIR /home/user/app

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-FIRST = "text"
+FIRST = "handwriting"
 """What the page's fields say at first."""
 
 

@@ -28,8 +28,7 @@ LOOKS = [
     ("-phone-dark", PHONE, "dark"),
 ]
 STRIP_GENERATIONS = (0, 1, 3, 5)
-LOOKAHEAD = "16"  # slow enough for a picture of a run in its midst
-STRIP_TILE, STRIP_GAP = 28, 3  # pixels
+STRIP_TILE, STRIP_GAP = 32, 3  # pixels
 
 
 def main() -> None:
@@ -43,6 +42,7 @@ def main() -> None:
             context = browser.new_context(
                 base_url=address, viewport=viewport, color_scheme=scheme, reduced_motion="reduce"
             )
+            context.set_default_timeout(300_000)
             page = context.new_page()
             _one_run(page, name)
             context.close()
@@ -57,14 +57,11 @@ def _one_run(page: Page, name: str) -> None:
     page.click(".try-example")
     page.wait_for_selector("#summary .found")
     _save(page, f"data{name}")
-    page.get_by_text("Advanced").click()
-    page.get_by_label("Look-ahead").fill(LOOKAHEAD)
-    page.get_by_text("Advanced").click()
     page.keyboard.press("Control+Enter")
     page.wait_for_function("document.querySelector('.rows').dataset.generation >= 2")
     _loaded(page, ".tile img, .votes img")
     _save(page, f"during{name}")
-    page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
+    page.wait_for_selector('.live[data-status="done"]')
     page.wait_for_selector('.rows[data-generation="5"] .tile img')
     _loaded(page, ".tile img, .votes img")
     _save(page, f"after{name}")

@@ -235,4 +235,4 @@ def test_visitors_of_a_shared_server_cannot_ask_it_for_other_models(handlers, mo
             problem = handlers.start({"kind": "example"}, SD, [(option, asked)])[-1]
             assert "This server takes no model" in problem
     known = handlers.start({"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[-1]
-    assert "cannot be downloaded" in known
+    assert "is not on this computer" in known
