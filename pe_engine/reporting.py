@@ -118,7 +118,7 @@ def describe_generators(names: list[str]) -> str:
         lines.append(f"{name}: {load_class(GENERATORS, name).summary}")
         lines += [
             f"    --option {option.name}={_shown(option.default)}  {option.help}"
-            + (f": {', '.join(option.choices)}" if option.choices else "")
+            + (f" ({', '.join(option.choices)})" if option.choices else "")
             for option in generator_options(name)
         ]
     return "\n".join(lines)
