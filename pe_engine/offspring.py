@@ -51,14 +51,13 @@ class Offspring:
             float32 ``(N, D)``.
         """
         n = len(self.candidates)
-        means = np.zeros((n, self.embedder.dimension), np.float32)
+        sums = np.zeros((n, self.embedder.dimension), np.float32)
         per_candidate = max(1, self.copies)
         for i, jobs in enumerate(self._batches(n * per_candidate)):
-            owners = jobs // per_candidate
-            first = np.flatnonzero(np.diff(owners, prepend=-1))
-            means[owners[first]] += np.add.reduceat(self._embed(i, jobs), first, axis=0)
+            add_groups(sums, self._embed(i, jobs), int(jobs[0]), per_candidate)
             yield int(jobs[-1] + 1) // per_candidate
-        return means / np.float32(per_candidate)
+        sums /= np.float32(per_candidate)
+        return sums
 
     def recall(self, rows: np.ndarray, jobs: np.ndarray) -> Iterator[tuple[np.ndarray, State]]:
         """The states of the children with these numbers, int64 ``(M,)``, batch by batch.
@@ -91,6 +90,21 @@ class Offspring:
 
     def _batches(self, jobs: int) -> list[np.ndarray]:
         return batches(np.arange(jobs), self.generator.batch_size)
+
+
+def add_groups(sums: np.ndarray, rows: np.ndarray, first: int, size: int) -> None:
+    """Add row ``i`` of ``rows``, which has number ``first + i``, to ``sums[(first + i) // size]``.
+
+    Only the first and the last group can be incomplete, so that the others are added as a block.
+    """
+    head = min(-first % size, len(rows))
+    tail = head + (len(rows) - head) // size * size
+    for start, end in ((0, head), (tail, len(rows))):
+        if end > start:
+            sums[(first + start) // size] += rows[start:end].sum(axis=0)
+    whole = (first + head) // size
+    groups = rows[head:tail].reshape(-1, size, rows.shape[1])
+    sums[whole : whole + len(groups)] += groups.sum(axis=1)
 
 
 def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ import pytest
 from pe_engine.embedders.pixels import Pixels
 from pe_engine.evolution import occurrences
 from pe_engine.generators.text_render import TextRender
-from pe_engine.offspring import Offspring, batches
+from pe_engine.offspring import Offspring, add_groups, batches
 from pe_engine.population import Population, take_rows
 
 N, L = 5, 3
@@ -95,6 +95,17 @@ def test_only_batches_with_a_wanted_child_are_made_again(offspring, monkeypatch)
 def test_batches_are_full_but_for_the_last():
     assert [len(b) for b in batches(np.arange(10), 4)] == [4, 4, 2]
     assert np.concatenate(batches(np.arange(10), 4)).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("cut", [1, 2, 4, 5, 12])
+def test_groups_are_added_wherever_batches_end(size, cut):
+    rows = np.random.default_rng(0).normal(size=(12, 3))
+    sums, expected = np.zeros((2, 12, 3))
+    for start in range(0, 12, cut):
+        add_groups(sums, rows[start : start + cut], start, size)
+    np.add.at(expected, np.arange(12) // size, rows)
+    np.testing.assert_allclose(sums, expected, atol=1e-12)
 
 
 def test_occurrences_count_what_came_before():
