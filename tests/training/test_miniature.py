@@ -44,14 +44,16 @@ def test_its_training_is_on_record():
 
 def test_digits_are_read_by_a_reader_of_fonts_it_never_saw(generator):
     """A quick reader names most of them; the full judgement is ``training.judge_glyphs``."""
-    known, looks = Renderings(split_fonts()[1], 0).draw(6000, DIGITS)
+    known, looks = Renderings(split_fonts()[1], 0).draw(12_000, DIGITS)
     light = np.array([not look.dark for look in looks])
     names = np.array([look.character for look in looks])
     known, names = features(known[light]), names[light]
     asked = list(DIGITS * 20)
     drawn = features(grey(generator, [plain_caption(c) for c in asked]))
-    nearest = ((known**2).sum(1) - 2 * drawn @ known.T).argmin(1)
-    assert (names[nearest] == np.array(asked)).mean() > 0.85
+    distances = (known**2).sum(1) - 2 * drawn @ known.T
+    seven = names[np.argpartition(distances, 7, axis=1)[:, :7]]
+    said = [max(DIGITS, key=list(row).count) for row in seven]
+    assert (np.array(said) == np.array(asked)).mean() > 0.85  # 0.92 when it was written
 
 
 def test_words_of_a_caption_show_in_the_picture(generator):
