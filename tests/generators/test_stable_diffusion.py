@@ -71,6 +71,13 @@ def test_a_seed_decides_the_image(generator):
     assert distance(again, other) > 0.1
 
 
+def test_every_image_has_a_seed_of_its_own(generator):
+    state = make(generator, 4)
+    same = {name: array[[0, 0, 0, 0]] for name, array in state.items()}
+    for made in (state, vary(generator, same, 0.5), vary(generator, same, 1.0)):
+        assert len(np.unique(made["latents"].reshape(4, -1), axis=0)) == 4
+
+
 def test_an_image_does_not_depend_on_how_many_are_made_at_once(generator):
     few = StableDiffusion(32, "cpu", dtype="fp32", steps=4, batch_size=2)
     one, two = make(generator, 5), make(few, 5)
