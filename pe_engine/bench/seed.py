@@ -94,7 +94,7 @@ class SeedWay:
             self.variation_pipeline(
                 prompt=list(prompts[start : start + BATCH]),
                 image=scaled[start : start + BATCH],
-                strength=degree,
+                strength=max(degree, min(1.0, 1.5 / self._variation.steps)),  # at least a step
                 num_inference_steps=self._variation.steps,
                 guidance_scale=self._variation.guidance,
                 output_type="np",
