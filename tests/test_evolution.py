@@ -42,6 +42,15 @@ def spent(ledger, name="digits"):
     return sum(charge.generations for charge in ledger.spent(name))
 
 
+def give_votes_of(out, ledger, monkeypatch):
+    """Let all runs from now on find the noisy votes of the run in ``out`` committed."""
+    run_id = Header.from_json(RunFolder(out).read_header()).run_id
+    votes = {t: ledger.noisy_votes(run_id, t) for t in (1, 2, 3)}
+    monkeypatch.setattr(
+        "pe_engine.release.PrivateVoters.committed", lambda self, generation: votes[generation]
+    )
+
+
 def test_a_run_says_every_generation_and_charges_each_once(tmp_path, config, digits, ledger):
     events = run(tmp_path / "out", config, digits, ledger)
     ready = of(GenerationReady, events)
@@ -104,11 +113,7 @@ def test_a_stopped_run_goes_on_with_the_same_votes(tmp_path, config, digits, led
 
 def test_images_are_decided_by_seed_and_votes(tmp_path, config, digits, ledger, monkeypatch):
     first = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
-    header = Header.from_json(RunFolder(tmp_path / "a").read_header())
-    votes = {t: ledger.noisy_votes(header.run_id, t) for t in (1, 2, 3)}
-    monkeypatch.setattr(
-        "pe_engine.release.PrivateVoters.committed", lambda self, generation: votes[generation]
-    )
+    give_votes_of(tmp_path / "a", ledger, monkeypatch)
     again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
     other = of(GenerationReady, run(tmp_path / "c", replace(config, seed=1), digits, ledger))
     for one, two in zip(first, again, strict=True):
@@ -179,11 +184,7 @@ def test_a_run_stopped_after_its_votes_ends_with_the_same_images(
 ):
     """The children that were voted on are forgotten with the process, and made again."""
     whole = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
-    header = Header.from_json(RunFolder(tmp_path / "a").read_header())
-    votes = {t: ledger.noisy_votes(header.run_id, t) for t in (1, 2, 3)}
-    monkeypatch.setattr(
-        "pe_engine.release.PrivateVoters.committed", lambda self, generation: votes[generation]
-    )
+    give_votes_of(tmp_path / "a", ledger, monkeypatch)
     again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
     for one, two in zip(whole, again, strict=True):
         np.testing.assert_array_equal(one.population.images, two.population.images)

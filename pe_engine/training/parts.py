@@ -1,7 +1,8 @@
-"""The parts of the miniature, untrained: a small Stable Diffusion of about 5.8 M parameters."""
+"""The parts of the miniature, untrained: a small Stable Diffusion of about 5.9 M parameters."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,6 @@ def tokenizer(captions: Iterable[str]) -> CLIPTokenizer:
         show_progress=False,
     )
     learner.train_from_iterator(captions, trainer)
-    import json
-
     learned = json.loads(learner.to_str())["model"]
     names = list(learned["vocab"])
     names += [f"{c}</w>" for c in sorted(pre_tokenizers.ByteLevel.alphabet())]
