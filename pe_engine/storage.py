@@ -21,15 +21,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from pe_engine.errors import RunError
+from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder, sync_folder
 from pe_engine.population import Population, one_channel, three_channels
-
-OWNER_ONLY_FILE = 0o600
-OWNER_ONLY_FOLDER = 0o700
 
 
 def home_folder() -> Path:
@@ -43,39 +41,6 @@ def home_folder() -> Path:
     return owner_folder(
         Path(named) if named else user_data_path("private-evolution-studio", appauthor=False)
     )
-
-
-def owner_folder(path: Path) -> Path:
-    """``path`` as a folder that only its owner can enter, created if missing."""
-    path.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-    return path
-
-
-@contextmanager
-def atomic_write(path: Path, mode: int = OWNER_ONLY_FILE) -> Iterator[IO[bytes]]:
-    """A binary file that appears at ``path`` complete and synced, or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder; its rename is already journalled
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class RunFolder:
@@ -114,7 +79,7 @@ class RunFolder:
         if self.path.exists():
             self.path.rmdir()
         new.rename(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

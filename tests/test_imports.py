@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 
 # A module may import what stands in a row above its own.
 LAYERS = [
-    "__init__ errors checks generators embedders privacy hub",
+    "__init__ errors checks files generators embedders privacy hub",
     "config population images presets",
     "events",
     "generators/* embedders/* class_rules decoding sources zips privacy/accounting privacy/tables",
