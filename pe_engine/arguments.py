@@ -11,6 +11,7 @@ from typing import Any
 from pe_engine import config as settings
 from pe_engine.bench.plan import SHAPES, WORKS, BenchPlan
 from pe_engine.config import RunConfig
+from pe_engine.datasets import DATASETS
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=list(PRESETS),
         help="settings to start from, which the others replace; see the command 'presets'",
     )
+    run.add_argument("--yes", action="store_true", help="agree to what a paid service will cost")
     _add_budget(run, typed_only=True)
     _add_run_settings(run)
 
@@ -103,10 +105,23 @@ def build_parser() -> argparse.ArgumentParser:
 
     generators = commands.add_parser("generators", help="what there is, and each one's options")
     generators.set_defaults(command="generators")
-    generators.add_argument("name", nargs="?", choices=list(GENERATORS))
+    generators.add_argument("name", nargs="?", help="a name, or your own as file.py:Class")
+    generators.add_argument("--table", action="store_true", help="all, as a table in Markdown")
 
     presets = commands.add_parser("presets", help="whole sets of settings to start a run from")
     presets.set_defaults(command="presets")
+
+    data = commands.add_parser("data", help="fetch a published data set as a folder of images")
+    data.set_defaults(command="data")
+    data.add_argument("name", choices=list(DATASETS))
+    data.add_argument("destination", type=Path, metavar="DEST", help="folder to make")
+    data.add_argument(
+        "--from",
+        dest="archive",
+        type=Path,
+        metavar="FILE",
+        help="its archive, fetched by hand (default: download it)",
+    )
 
     bench = commands.add_parser("bench", help="how fast this machine makes and compares images")
     bench.set_defaults(command="bench")
@@ -166,8 +181,14 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     add = _adder(parser, typed_only=True)
-    add("generator", str, "what makes the images", choices=list(GENERATORS))
+    add(
+        "generator",
+        str,
+        f"what makes the images: {', '.join(GENERATORS)}, or your own as file.py:Class",
+        metavar="NAME",
+    )
     _add_option(parser)
+    add("initial", str, "start from RUN, RUN:K for its generation K, or samples.npz")
     add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
     add("metric", str, "how features are compared", choices=settings.METRICS)
     add("search", str, "library that finds nearest candidates", choices=settings.SEARCHES)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pe_engine.components import fitting_size, load_class, resolve_device
+from pe_engine import initial
+from pe_engine.components import (
+    estimate,
+    fitting_degrees,
+    fitting_size,
+    generator_class,
+    load_class,
+    opened_paths,
+    resolve_device,
+)
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
@@ -16,12 +26,14 @@ from pe_engine.errors import ConfigError, RunError
 from pe_engine.events import Event, Loaded, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.export import GenerationRecord, export_run
-from pe_engine.generators import GENERATORS
+from pe_engine.generators import custom
+from pe_engine.generators.base import Estimate
 from pe_engine.header import BudgetPlan, Header, new_run_id
 from pe_engine.images import contact_sheet
 from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
-from pe_engine.privacy.ledger import Cap, Charge, Ledger
+from pe_engine.privacy.accounting import Charge
+from pe_engine.privacy.ledger import Cap, Ledger
 from pe_engine.release import PrivateVoters
 from pe_engine.report import shown_records
 from pe_engine.selection import default_threshold
@@ -34,22 +46,64 @@ MAX_CLASSES_ON_SHEET = 20
 MAX_POPULATION_BYTES = 4 * 2**30
 
 
-def plan_budget(config: RunConfig) -> BudgetPlan:
-    """σ, H and the ε of every prefix of the run."""
+def plan_budget(config: RunConfig, inherited: tuple[Charge, ...] = ()) -> BudgetPlan:
+    """σ, H and the ε of every prefix of the run.
+
+    Args:
+        inherited: what the pictures that the run starts from cost; σ is that of the run's own
+            budget, and ε of all together.
+    """
     releases = (config.delta, config.iterations, config.neighbours, config.adjacency)
     sigma = accounting.noise_multiplier(config.epsilon, *releases)
     threshold = default_threshold(sigma) if config.threshold is None else config.threshold
-    return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
+    if not inherited:
+        return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
+    before, *epsilons = (
+        accounting.composed_epsilon(
+            (*inherited, Charge(sigma, config.neighbours, t)), config.delta, config.adjacency
+        )
+        for t in range(config.iterations + 1)
+    )
+    return BudgetPlan(sigma, threshold, tuple(epsilons), before)
 
 
 def settled(config: RunConfig) -> RunConfig:
-    """The same settings with the image size that the generator chooses where none was typed.
+    """The same settings with what the generator chooses where nothing was typed: the image size,
+    and variation degrees in its own unit. Files are named by their whole path.
 
     Raises:
         ConfigError, GeneratorError: the generator's options or the size cannot be used.
     """
-    size = fitting_size(config.generator, config.generator_options, config.image_size)
-    return replace(config, image_size=size)
+    chosen = (custom.settled(config.generator), config.generator_options)
+    degrees = fitting_degrees(*chosen)
+    if degrees and config.degrees not in ((), degrees):
+        raise ConfigError(
+            "The variation degrees are given twice, as a setting and as an option of the "
+            "generator. Leave one of them out."
+        )
+    return replace(
+        config,
+        generator=chosen[0],
+        image_size=fitting_size(*chosen, config.image_size),
+        degrees=degrees or config.degrees,
+        initial=initial.settled(config.initial),
+        num_samples=_with_initial(config),
+    )
+
+
+def _with_initial(config: RunConfig) -> tuple[int, ...]:
+    """The sample schedule; generation 0 has as many as there are pictures to start from."""
+    if not config.initial:
+        return config.num_samples
+    return (initial.count(config.initial), *config.sample_schedule[1:])
+
+
+def cost(config: RunConfig) -> Estimate | None:
+    """What the run will ask of a service that charges for it, at most; None if of none."""
+    new, *varied = config.sample_schedule
+    looked_at = sum(config.sample_schedule[:-1]) * config.lookahead
+    images = new * (not config.initial) + looked_at + sum(varied)
+    return estimate(config.generator, config.generator_options, images)
 
 
 # Names that leave the machine -------------------------------------------------------------------
@@ -126,11 +180,14 @@ def start_run(
     folder.check_free()
     resolve_device(config.device)
     config = settled(config)
-    budget = plan_budget(config)
     dataset = open_dataset(source, config.classes, limits)
+    given = initial.read(config, dataset.class_names) if config.initial else None
     public_names = names_are_public(config, dataset.class_names, source)
     class_plans(config, dataset.class_names, public_names)
     _check_sizes(config, len(dataset.class_names))
+    _check_cost(config)
+    _check_paths(config, source)
+    inherited = given.inherited if given else ()
     header = Header(
         run_id=run_id or new_run_id(),
         ledger=ledger.identity,
@@ -138,10 +195,16 @@ def start_run(
         class_names=tuple(dataset.class_names),
         rule=dataset.rule,
         public_names=public_names,
-        budget=budget,
+        budget=plan_budget(config, inherited),
+        inherited=inherited,
+        start_is_known=given is None or given.known,
     )
     folder.create(header.to_json())
     try:
+        if given and given.complete:
+            folder.write_population(0, given.population)
+        elif given:
+            folder.write_initial(given.population)
         _reserve_budget(header, folder, ledger)
         try:
             folder.adopt_source(source, upload)
@@ -173,8 +236,9 @@ def continue_run(
         _reserve_budget(header, folder, ledger)
         try:
             evolution = _evolution(header, folder, ledger, dataset)
-            yield Loaded()
-            yield from evolution.events()
+            with closing(evolution.generator):
+                yield Loaded()
+                yield from evolution.events()
         finally:
             ledger.close_run(header.run_id)
         folder.delete_private()
@@ -186,9 +250,10 @@ def _evolution(
 ) -> Evolution:
     config, budget = header.config, header.budget
     device = resolve_device(config.device)
-    generator = load_class(GENERATORS, config.generator)(
+    generator = generator_class(config.generator)(
         config.image_size, device, **config.generator_options
     )
+    generator.keep_in(folder.generator_path)
     embedder = load_class(EMBEDDERS, config.embedder)(config.image_size, device, generator.grey)
     voters = PrivateVoters(
         run_id=header.run_id,
@@ -245,6 +310,7 @@ def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progre
         population=folder.read_population(config.iterations),
         records=_records(folder, header, ledger),
         noise_multiplier=budget.noise_multiplier,
+        start=header.start,
     )
     for done, total in steps:
         yield Progress(config.iterations, Phase.EXPORT, done, total)
@@ -261,7 +327,7 @@ def sample_sheet(population: Population, classes: int) -> np.ndarray:
 def _records(folder: RunFolder, header: Header, ledger: Ledger) -> list[GenerationRecord]:
     """What the report shows, with a contact sheet where it shows one."""
     budget = header.budget
-    records = [GenerationRecord(0, None, None, None, 0.0)]
+    records = [GenerationRecord(0, None, None, None, budget.inherited)]
     for t, epsilon in enumerate(budget.epsilons, start=1):
         votes = ledger.noisy_votes(header.run_id, t)
         records.append(GenerationRecord(t, None, votes, budget.threshold, epsilon))
@@ -269,6 +335,28 @@ def _records(folder: RunFolder, header: Header, ledger: Ledger) -> list[Generati
         t, classes = record.generation, len(header.class_names)
         records[t] = replace(record, sheet=sample_sheet(folder.read_population(t), classes))
     return records
+
+
+def _check_cost(config: RunConfig) -> None:
+    """Raises ConfigError where a service would charge for more than was agreed to."""
+    bill = cost(config)
+    if bill and bill.accepted < bill.calls:
+        raise ConfigError(
+            f"{bill.describe()} Set the option most_calls of {config.generator} to {bill.calls} to "
+            "agree to that, or ask for fewer samples, iterations or look-ahead variations."
+        )
+
+
+def _check_paths(config: RunConfig, source: Path) -> None:
+    """Raises ConfigError where the generator would be given the private images."""
+    private = source.resolve()
+    for path in opened_paths(config.generator, config.generator_options):
+        given = Path(path).expanduser().resolve()
+        if given == private or given in private.parents or private in given.parents:
+            raise ConfigError(
+                "The generator would read the private images: they lie in the folder or file that "
+                "one of its options names. Give it public ones."
+            )
 
 
 def _check_sizes(config: RunConfig, classes: int) -> None:

@@ -10,17 +10,17 @@ import gc
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pe_engine.arguments import bench_plan_of, build_parser, config_of
 from pe_engine.config import RunConfig
-from pe_engine.errors import PEError, RunError
+from pe_engine.errors import ConfigError, PEError, RunError
 from pe_engine.generators import GENERATORS
 
 if TYPE_CHECKING:
-    from pe_engine.header import BudgetPlan
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.runner import Run
 
@@ -47,20 +47,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pe_engine.build import plan_budget, start_run
+    from pe_engine.build import start_run
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.runner import Run
     from pe_engine.storage import RunFolder, home_folder
 
     ledger = Ledger(home_folder())
-    config = config_of(options)
+    config = _agreed(config_of(options), options.yes)
     if options.resume and RunFolder(options.output).exists():
         _check_same_settings(options.output, config)
         return _go_on(options.output, ledger, options.data)
     dataset = start_run(options.output, config, options.data, ledger)
     print(dataset.describe())
-    print(_meaning(plan_budget(config), config))
+    print(_meaning(options.output))
     return _follow(Run(options.output, ledger, dataset), options.output)
+
+
+def _agreed(config: RunConfig, yes: bool) -> RunConfig:
+    """The settings with the user's word on what a paid service will cost, asked for if need be."""
+    from pe_engine.build import cost, settled
+
+    bill = cost(settled(config))
+    if bill is None:
+        return config
+    print(bill.describe())
+    if bill.accepted >= bill.calls:
+        return config
+    if not yes and not (sys.stdin.isatty() and input("Go on? [y/N] ").strip().lower() == "y"):
+        raise ConfigError(
+            "Nothing was asked for. Say --yes to agree to the cost, or set the option most_calls "
+            f"to {bill.calls}."
+        )
+    agreed = {**config.generator_options, "most_calls": bill.calls}
+    return replace(config, generator_options=agreed)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -113,8 +132,11 @@ def _epsilon(options: argparse.Namespace) -> int:
 
 
 def _generators(options: argparse.Namespace) -> int:
-    from pe_engine.reporting import describe_embedders, describe_generators
+    from pe_engine.reporting import describe_embedders, describe_generators, generator_table
 
+    if options.table:
+        print(generator_table())
+        return 0
     print(describe_generators([options.name] if options.name else list(GENERATORS)))
     if not options.name:
         print(describe_embedders())
@@ -125,6 +147,13 @@ def _presets(_: argparse.Namespace) -> int:
     from pe_engine.reporting import describe_presets
 
     print(describe_presets())
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from pe_engine.datasets.preparing import prepare
+
+    prepare(options.name, options.destination, options.archive, partial(print, flush=True))
     return 0
 
 
@@ -181,9 +210,16 @@ def _check_same_settings(out: Path, config: RunConfig) -> None:
         )
 
 
-def _meaning(budget: BudgetPlan, config: RunConfig) -> str:
+def _meaning(out: Path) -> str:
+    from pe_engine.header import Header
+    from pe_engine.manifest import STARTS
+    from pe_engine.storage import RunFolder
+
+    header = Header.from_json(RunFolder(out).read_header())
+    config, budget = header.config, header.budget
+    start = f"{STARTS[header.start]} " if config.initial else ""
     return (
-        f"σ = {budget.noise_multiplier:.4g} votes of noise per candidate; threshold "
+        f"{start}σ = {budget.noise_multiplier:.4g} votes of noise per candidate; threshold "
         f"{budget.threshold:.4g} votes; ε = {budget.epsilons[-1]:.4g} after "
         f"{config.iterations} generations."
     )
@@ -201,5 +237,6 @@ COMMANDS = {
     "epsilon": _epsilon,
     "generators": _generators,
     "presets": _presets,
+    "data": _data,
     "bench": _bench,
 }

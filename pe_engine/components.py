@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
+from pe_engine import hub
 from pe_engine.errors import ConfigError
-from pe_engine.generators import GENERATORS
+from pe_engine.generators import GENERATORS, custom
+from pe_engine.generators.base import Estimate, Generator
 from pe_engine.generators.options import KINDS, Option, declared
 
 
@@ -17,9 +21,19 @@ def load_class(table: dict[str, str], name: str) -> type:
     return getattr(importlib.import_module(module), attribute)
 
 
+def generator_class(name: str) -> type[Generator]:
+    """The generator called ``name`` in ``GENERATORS``, or by its user as ``file.py:Class`` or
+    ``module:Class``.
+
+    Raises:
+        ConfigError: there is none such.
+    """
+    return load_class(GENERATORS, name) if name in GENERATORS else custom.load(name)
+
+
 def generator_options(name: str) -> list[Option]:
     """The options of a generator, in the order it declares them."""
-    return declared(load_class(GENERATORS, name).Options)
+    return declared(generator_class(name).Options)
 
 
 def checked_options(name: str, given: Mapping[str, Any]) -> Any:
@@ -32,7 +46,7 @@ def checked_options(name: str, given: Mapping[str, Any]) -> Any:
     for option in given:
         if option not in known:
             raise ConfigError(f"{name} has no option {option!r}. It has: {', '.join(known)}.")
-    return load_class(GENERATORS, name).Options(**given)
+    return generator_class(name).Options(**given)
 
 
 def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -57,6 +71,60 @@ def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict
     return values
 
 
+def parse_option_text(name: str, text: str) -> dict[str, Any]:
+    """The options of a generator that are typed in one line: ``steps=8; guidance=2``.
+
+    Raises:
+        ConfigError: a part is no ``name=value``, or no such value.
+    """
+    given = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        option, sign, value = part.partition("=")
+        if not sign:
+            raise ConfigError(
+                f"The options of {name} say {part!r}. Write them as name=value; name=value."
+            )
+        given.append((option.strip(), value.strip()))
+    return parse_generator_options(name, given)
+
+
+def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A generator's options as others may see them: of a path the last name, of an address the
+    host, since the rest may say whose computer it is."""
+    kind = generator_class(name)
+    opens = {option.name: option.opens for option in generator_options(name)}
+    shown = {}
+    for option, value in given.items():
+        if opens[option] in ("model", "path"):
+            value = last_name(value)
+        elif opens[option] == "address":
+            value = urlsplit(value).hostname or ""
+        if opens[option] != "options":
+            shown[option] = value
+    for part, options in kind.parts(checked_options(name, given)):
+        shown[part] = shown_options(part, options)
+    return shown
+
+
+def opened_paths(name: str, given: Mapping[str, Any]) -> list[str]:
+    """What a generator with these options opens on this computer: models and paths."""
+    options = checked_options(name, given)
+    paths = [
+        getattr(options, option.name)
+        for option in generator_options(name)
+        if option.opens in ("model", "path") and getattr(options, option.name)
+    ]
+    return [
+        *paths,
+        *(p for part in generator_class(name).parts(options) for p in opened_paths(*part)),
+    ]
+
+
+def last_name(path: str) -> str:
+    """A file or folder without those that it lies in; a name on the hub as it is."""
+    return path if hub.is_name(path) else re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
 def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
     """The image size in pixels of a generator with these options; see ``Generator.fitting_size``.
 
@@ -64,7 +132,17 @@ def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
         ConfigError: as ``checked_options``, or no image can be of the size asked for.
         GeneratorError: the options name a model that cannot be found.
     """
-    return load_class(GENERATORS, name).fitting_size(checked_options(name, given), asked)
+    return generator_class(name).fitting_size(checked_options(name, given), asked)
+
+
+def fitting_degrees(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:
+    """The variation degrees that a generator's options ask for; see ``Generator.degrees``."""
+    return generator_class(name).degrees(checked_options(name, given))
+
+
+def estimate(name: str, given: Mapping[str, Any], images: int) -> Estimate | None:
+    """What a generator with these options asks for so many images; see ``Generator.estimate``."""
+    return generator_class(name).estimate(checked_options(name, given), images)
 
 
 def resolve_device(device: str) -> str:

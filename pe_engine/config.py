@@ -10,7 +10,7 @@ from typing import Any
 from pe_engine.checks import check_length, check_one_of, check_whole, check_within
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError
-from pe_engine.generators import GENERATORS
+from pe_engine.generators import GENERATORS, is_custom
 
 ADJACENCIES = ("add-remove", "replace")
 CLASS_RULES = ("auto", "folder", "prefix", "none")
@@ -33,7 +33,10 @@ class RunConfig:
 
     Attributes:
         dataset_name: the owner's name for the private data set; its budget is kept under it.
-        generator, generator_options: which generator, and its options by name.
+        generator, generator_options: which generator, by its name or as a user's ``file.py:Class``,
+            and its options by name.
+        initial: pictures to start from in place of the generator's own: a run's folder, with
+            ``:K`` for its generation K, or a ``samples.npz``; empty for none.
         embedder, metric, neighbours, search: how a private image finds its k nearest candidates.
         epsilon, delta, adjacency: the budget of the whole run and what neighbouring data sets are:
             one image added or removed, or one image replaced.
@@ -66,6 +69,7 @@ class RunConfig:
     dataset_name: str
     generator: str = "text_render"
     generator_options: Mapping[str, Any] = field(default_factory=dict)
+    initial: str = ""
     embedder: str = "pixels"
     metric: str = "l2"
     neighbours: int = 1
@@ -102,7 +106,8 @@ class RunConfig:
                 "The data set needs a name of 1 to 100 characters; its privacy budget is kept "
                 "under that name. Set a data set name."
             )
-        check_one_of("generator", self.generator, tuple(GENERATORS))
+        if not is_custom(self.generator):
+            check_one_of("generator", self.generator, tuple(GENERATORS))
         check_one_of("embedder", self.embedder, tuple(EMBEDDERS))
         check_one_of("metric", self.metric, METRICS)
         check_one_of("search", self.search, SEARCHES)

@@ -24,6 +24,7 @@ class Phase(str, Enum):
     VOTE = "voting"
     VARY = "varying the selected images"
     EXPORT = "writing the result"
+    ENTER = "handing the images to the next generator"  # last: random streams go by the place here
 
 
 @dataclass(frozen=True)

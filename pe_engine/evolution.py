@@ -19,11 +19,11 @@ import numpy as np
 from pe_engine.config import RunConfig
 from pe_engine.embedders.base import Embedder
 from pe_engine.events import Event, GenerationReady, Notice, Phase, Progress, VotesReleased
+from pe_engine.generators.base import PIXELS, State
 from pe_engine.generators.base import Generator as ImageGenerator
-from pe_engine.generators.base import State
 from pe_engine.generators.transfer import HostCopy, to_uint8
 from pe_engine.offspring import Offspring, batches
-from pe_engine.population import Population, take_rows
+from pe_engine.population import Population, shares
 from pe_engine.release import PrivateVoters
 from pe_engine.selection import select_parents
 from pe_engine.storage import RunFolder
@@ -68,6 +68,7 @@ class Evolution:
         else:
             population = self.folder.read_population(last)
         for t in range(max(last, 0) + 1, self.config.iterations + 1):
+            population = yield from self._entered(t, population)
             offspring = self._offspring(t, population)
             noisy_votes = yield from self._noisy_votes(t, population, offspring)
             parents = yield from self._parents(t, population, noisy_votes)
@@ -75,15 +76,20 @@ class Evolution:
             yield from self._finish(t, population)
 
     def _first_generation(self) -> Generator[Event, None, Population]:
-        """RANDOM_API, for all classes and prompts in one queue."""
+        """RANDOM_API, for all classes and prompts in one queue; or pictures from elsewhere."""
         n = self.config.sample_schedule[0]
-        class_ids, prompts = self._requests(n)
+        given = self.folder.read_initial()
+        class_ids, prompts = self._requests(n) if given is None else self._said_of(given)
         parts = []
         for i, rows in enumerate(batches(np.arange(n), self.generator.batch_size)):
             names = [self.classes[c].name for c in class_ids[rows]]
             said = [prompts[row] for row in rows]
-            made = self.generator.random(names, said, self._rng(0, Phase.RANDOM, i))
-            parts.append(self._rendered(made))
+            rng = self._rng(0, Phase.RANDOM, i)
+            if given is None:
+                made = self.generator.random(names, said, rng)
+            else:
+                made = self.generator.adopt(given.images[rows], names, said, rng)
+            parts.append(_rendered(self.generator, made))
             yield Progress(0, Phase.RANDOM, int(rows[-1]) + 1, n)
         return Population.concatenate(parts).with_lineage(class_ids, np.full(n, -1))
 
@@ -97,9 +103,36 @@ class Evolution:
                 prompts += [text] * part
         return np.array(class_ids, np.int64), prompts
 
+    def _said_of(self, given: Population) -> tuple[np.ndarray, list[str]]:
+        """The class id, int64 ``(n,)``, and the prompt of each picture from elsewhere."""
+        if "prompt" in given.state:
+            return given.class_ids, given.state["prompt"].tolist()
+        prompts = np.empty(len(given), object)
+        for class_id, plan in enumerate(self.classes):
+            ours = np.flatnonzero(given.class_ids == class_id)
+            for text, rows in zip(
+                plan.prompts, np.array_split(ours, len(plan.prompts)), strict=True
+            ):
+                prompts[rows] = text
+        return given.class_ids, prompts.tolist()
+
+    def _entered(self, t: int, population: Population) -> Generator[Progress, None, Population]:
+        """The candidates as the generator of this generation knows them."""
+        before, generator = self.generator.stage(t - 1), self.generator.stage(t)
+        if generator is before:
+            return population
+        parts, n = [], len(population)
+        for i, rows in enumerate(batches(np.arange(n), generator.batch_size)):
+            state = self.generator.enter(
+                population.memory(rows, True), self._rng(t, Phase.ENTER, i)
+            )
+            parts.append(_rendered(generator, state))
+            yield Progress(t, Phase.ENTER, int(rows[-1]) + 1, n)
+        return Population.concatenate(parts).with_lineage(population.class_ids, population.parents)
+
     def _offspring(self, t: int, population: Population) -> Offspring:
         return Offspring(
-            self.generator,
+            self.generator.stage(t),
             self.embedder,
             population,
             self.config.degree_schedule[t - 1],
@@ -169,13 +202,13 @@ class Evolution:
         anew = np.flatnonzero(~kept & ~made)
         pieces = chain(
             offspring.recall(voted_on, parents[voted_on] * copies + number[voted_on]),
-            self._variations(t, population, parents, anew, offspring.degree),
+            self._variations(t, parents, anew, offspring),
         )
         places, parts = [np.flatnonzero(kept)], [population.take(parents[kept])]
         done, total = 0, len(voted_on) + len(anew)
         for rows, state in pieces:
             places.append(rows)
-            parts.append(self._rendered(state))
+            parts.append(_rendered(offspring.generator, state))
             done += len(rows)
             yield Progress(t, Phase.VARY, done, total)
         order = np.argsort(np.concatenate(places))
@@ -183,19 +216,14 @@ class Evolution:
         return children.with_lineage(population.class_ids[parents], parents)
 
     def _variations(
-        self, t: int, population: Population, parents: np.ndarray, rows: np.ndarray, degree: float
+        self, t: int, parents: np.ndarray, rows: np.ndarray, offspring: Offspring
     ) -> Iterator[tuple[np.ndarray, State]]:
         """New variations of ``parents[rows]``, batch by batch: their rows and states."""
-        for i, batch in enumerate(batches(rows, self.generator.batch_size)):
-            state = take_rows(population.state, parents[batch])
-            yield batch, self.generator.vary(state, degree, self._rng(t, Phase.VARY, i))
-
-    def _rendered(self, state: State) -> Population:
-        """A batch of images with their state on the host; class ids and parents are set later."""
-        copy = HostCopy(state)
-        images = to_uint8(self.generator.render(state))
-        unknown = np.zeros(len(images), np.int64)
-        return Population(images, unknown, unknown - 1, copy.state())
+        generator = offspring.generator
+        for i, batch in enumerate(batches(rows, generator.batch_size)):
+            state = offspring.candidates.memory(parents[batch], generator.varies_pixels)
+            rng = self._rng(t, Phase.VARY, i)
+            yield batch, generator.vary(state, offspring.degree, rng)
 
     def _finish(self, t: int, population: Population) -> Iterator[GenerationReady]:
         self.folder.write_population(t, population)
@@ -206,9 +234,13 @@ class Evolution:
         return np.random.default_rng([self.config.seed, generation, stage, batch])
 
 
-def shares(n: int, parts: int) -> list[int]:
-    """``n`` in ``parts`` whole shares that differ by at most one, the larger ones first."""
-    return [n // parts + (i < n % parts) for i in range(parts)]
+def _rendered(generator: ImageGenerator, state: State) -> Population:
+    """A batch of images with their state on the host; class ids and parents are set later."""
+    copy = HostCopy(state)
+    images = to_uint8(generator.render(state))
+    kept = {name: array for name, array in copy.state().items() if name != PIXELS}
+    unknown = np.zeros(len(images), np.int64)
+    return Population(images, unknown, unknown - 1, kept)
 
 
 def occurrences(values: np.ndarray) -> np.ndarray:

@@ -47,6 +47,7 @@ def export_run(
     population: Population,
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
+    start: str = "generator",
 ) -> Iterator[tuple[int, int]]:
     """Write the release of a run into ``folder``.
 
@@ -59,6 +60,7 @@ def export_run(
         records: all finished generations from 0 on, in order. When they stop before T, the release
             claims the whole budget of the settings.
         noise_multiplier: σ, in votes.
+        start: where generation 0 came from, a key of ``manifest.STARTS``.
 
     Yields:
         (pieces done, pieces in all) after each piece; once they are equal, synthetic.zip is in
@@ -74,6 +76,7 @@ def export_run(
         population=population,
         records=records,
         noise_multiplier=noise_multiplier,
+        start=start,
     )
     population = _in_class_blocks(population)
     shown = report.shown_records(records)

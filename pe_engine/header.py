@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pe_engine.config import RunConfig
+from pe_engine.privacy.accounting import Charge
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -25,11 +26,13 @@ class BudgetPlan:
         noise_multiplier: σ in votes.
         threshold: H in votes.
         epsilons: ε after each of the T generations.
+        inherited: ε of what the run starts from, which is part of them all.
     """
 
     noise_multiplier: float
     threshold: float
     epsilons: tuple[float, ...]
+    inherited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Header:
         class_names: of the private data, for the owner; ("",) without classes.
         rule: the class rule that was chosen.
         public_names: whether class names may leave.
+        inherited: what the pictures that it starts from cost, on the same private images.
+        start_is_known: whether nothing else can have gone into them.
     """
 
     run_id: str
@@ -50,10 +55,24 @@ class Header:
     rule: str
     public_names: bool
     budget: BudgetPlan
+    inherited: tuple[Charge, ...] = ()
+    start_is_known: bool = True
+
+    @property
+    def start(self) -> str:
+        """Where generation 0 comes from: "generator", "run" or "pictures"."""
+        if not self.config.initial:
+            return "generator"
+        return "run" if self.start_is_known else "pictures"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**vars(self), "config": self.config.to_json(), "budget": vars(self.budget)}
+        return {
+            **vars(self),
+            "config": self.config.to_json(),
+            "budget": vars(self.budget),
+            "inherited": [vars(charge) for charge in self.inherited],
+        }
 
     @staticmethod
     def from_json(stored: dict[str, Any]) -> Header:
@@ -65,5 +84,6 @@ class Header:
                 "config": RunConfig.from_json(stored["config"]),
                 "class_names": tuple(stored["class_names"]),
                 "budget": BudgetPlan(**{**budget, "epsilons": tuple(budget["epsilons"])}),
+                "inherited": tuple(Charge(**charge) for charge in stored["inherited"]),
             }
         )

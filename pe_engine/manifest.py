@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pe_engine import __version__, hub
+from pe_engine import __version__
+from pe_engine.components import last_name, shown_options
 from pe_engine.config import RunConfig
-from pe_engine.generators import MODEL_OPTIONS
 from pe_engine.population import Population
 
 PRODUCT = "Private Evolution Studio"
@@ -29,6 +29,12 @@ WHAT = (
 ADJACENCY_MEANING = {
     "add-remove": "one image is added to the private data set or removed from it",
     "replace": "one image of the private data set is replaced by any other image",
+}
+STARTS = {
+    "generator": "Generation 0 was drawn without looking at the private images.",
+    "run": "Generation 0 comes from an earlier run; what that one cost is part of ε.",
+    "pictures": "Generation 0 is made of pictures that the owner gave. If they were made from the "
+    "same private images, what that cost is not part of ε.",
 }
 PUBLIC_SETTINGS = {
     "generator": "generator",
@@ -57,7 +63,7 @@ PUBLIC_SETTINGS = {
     "device": "device",
     "keep_features": "features kept until the run ended",
 }
-PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap"})
+PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial"})
 PACKAGES = (
     "numpy",
     "pillow",
@@ -101,6 +107,7 @@ def describe(
     population: Population,
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
+    start: str = "generator",
 ) -> dict[str, Any]:
     """The manifest without its ``files``.
 
@@ -110,13 +117,14 @@ def describe(
         population: the last generation.
         records: all generations, in order.
         noise_multiplier: σ, in votes.
+        start: where generation 0 came from, a key of ``STARTS``.
     """
     classes = class_table(class_names, public_names)
     counts = np.bincount(population.class_ids, minlength=len(class_names))
     return {
         "product": {"name": PRODUCT, "version": __version__},
         "what": WHAT,
-        "privacy": _privacy(config, records, noise_multiplier),
+        "privacy": {**_privacy(config, records, noise_multiplier), "start": STARTS[start]},
         "samples": {
             "count": len(population),
             "height": population.images.shape[1],
@@ -198,10 +206,8 @@ def _public_settings(
 ) -> dict[str, Any]:
     """Every public setting with its schedules written out and its classes called as outside."""
     settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS}
-    settings["generator_options"] = {
-        name: _without_folders(value) if name in MODEL_OPTIONS else value
-        for name, value in config.generator_options.items()
-    }
+    settings["generator"] = last_name(config.generator)
+    settings["generator_options"] = shown_options(config.generator, config.generator_options)
     settings["num_samples"] = config.sample_schedule
     settings["degrees"] = config.degree_schedule
     settings["class_prompts"] = {
@@ -210,11 +216,6 @@ def _public_settings(
         if name in config.class_prompts
     }
     return settings
-
-
-def _without_folders(model: str) -> str:
-    """A model's local folder by its last name: the rest may say whose computer it is."""
-    return model if hub.is_name(model) else re.split(r"[/\\]", model.rstrip("/\\"))[-1]
 
 
 def _versions() -> dict[str, str]:

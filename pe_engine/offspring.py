@@ -85,7 +85,7 @@ class Offspring:
         return features
 
     def _vary(self, i: int, jobs: np.ndarray) -> State:
-        parents = take_rows(self.candidates.state, jobs // self.copies)
+        parents = self.candidates.memory(jobs // self.copies, self.generator.varies_pixels)
         return self.generator.vary(parents, self.degree, self.rng(i))
 
     def _batches(self, jobs: int) -> list[np.ndarray]:

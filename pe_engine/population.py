@@ -53,6 +53,14 @@ class Population:
             take_rows(self.state, indices),
         )
 
+    def memory(self, rows: np.ndarray, with_images: bool = False) -> dict[str, np.ndarray]:
+        """The state of the images at ``rows`` (int64, repeats allowed) as their generator wants
+        it: with the images themselves, called "pixels", if it varies those."""
+        state = take_rows(self.state, rows)
+        if with_images:
+            state["pixels"] = three_channels(one_channel(self.images)[rows])
+        return state
+
     def with_lineage(self, class_ids: np.ndarray, parents: np.ndarray) -> Population:
         """The same images with these class ids and parents, each ``(N,)``."""
         return Population(
@@ -91,6 +99,11 @@ def one_channel(images: np.ndarray) -> np.ndarray:
 def three_channels(images: np.ndarray) -> np.ndarray:
     """``(N, H, W, 3)``: one channel seen three times without a copy, or the images themselves."""
     return np.broadcast_to(images, (*images.shape[:3], 3)) if images.shape[-1] == 1 else images
+
+
+def shares(n: int, parts: int) -> list[int]:
+    """``n`` in ``parts`` whole shares that differ by at most one, the larger ones first."""
+    return [n // parts + (i < n % parts) for i in range(parts)]
 
 
 def sample_indices(class_ids: np.ndarray, per_class: int) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import TextIO
 
-from pe_engine.components import generator_options, load_class
+from pe_engine.components import generator_class, generator_options, load_class
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
@@ -115,13 +115,23 @@ def describe_generators(names: list[str]) -> str:
     """Each generator with its options."""
     lines = []
     for name in names:
-        lines.append(f"{name}: {load_class(GENERATORS, name).summary}")
+        lines.append(f"{name}: {generator_class(name).summary}")
         lines += [
             f"    --option {option.name}={_shown(option.default)}  {option.help}"
             + (f" ({', '.join(option.choices)})" if option.choices else "")
             for option in generator_options(name)
         ]
     return "\n".join(lines)
+
+
+def generator_table() -> str:
+    """All generators as a table in Markdown, for the documentation."""
+    heads = ("Generator", "Needs", "Sends", "Costs", "Variation degree", "Offline")
+    rows = [
+        (f"`{name}`", *vars(generator_class(name).facts).values()) for name in sorted(GENERATORS)
+    ]
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def describe_presets() -> str:

@@ -269,6 +269,6 @@ class Run:
     def _view(self, generation: int, num_samples: int) -> GenerationView:
         budget = self._header.budget
         if generation == 0:
-            return GenerationView(0, num_samples, False, None, 0.0)
+            return GenerationView(0, num_samples, False, None, budget.inherited)
         epsilon = budget.epsilons[generation - 1]
         return GenerationView(generation, num_samples, True, budget.threshold, epsilon)

@@ -5,6 +5,8 @@ half.
       run.json              run id, settings, class names, σ: for the owner; written once
       lock                  held by the one process that drives the run
       generations/0000.npz  population of each finished generation
+      initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
+      generator/            what the generator keeps: answers that were paid for, a pool's features
       private/              0700, removed when the run is done
         source.json         where the private images lie, until they have been read
         upload.zip          private images that were uploaded, likewise
@@ -52,6 +54,10 @@ class RunFolder:
     @property
     def zip_path(self) -> Path:
         return self.path / "synthetic.zip"
+
+    @property
+    def generator_path(self) -> Path:
+        return self.path / "generator"
 
     @property
     def _private(self) -> Path:
@@ -121,31 +127,26 @@ class RunFolder:
     # Generations ------------------------------------------------------------------------------
 
     def write_population(self, generation: int, population: Population) -> None:
-        with atomic_write(self._generation_path(generation)) as file:
-            np.savez(
-                file,
-                images=one_channel(population.images),
-                class_ids=population.class_ids,
-                parents=population.parents,
-                **{f"state_{name}": array for name, array in population.state.items()},
-            )
+        _write_population(self.generation_path(generation), population)
 
     def read_population(self, generation: int) -> Population:
-        with np.load(self._generation_path(generation), allow_pickle=False) as file:
-            return Population(
-                three_channels(file["images"]),
-                file["class_ids"],
-                file["parents"],
-                {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
-            )
+        return _read_population(self.generation_path(generation))
 
     def last_generation(self) -> int:
         """The newest complete generation; -1 before the first."""
         names = (self.path / "generations").glob("*.npz")
         return max((int(p.stem) for p in names if re.fullmatch(r"\d{4}", p.stem)), default=-1)
 
-    def _generation_path(self, generation: int) -> Path:
+    def generation_path(self, generation: int) -> Path:
         return self.path / "generations" / f"{generation:04d}.npz"
+
+    def write_initial(self, population: Population) -> None:
+        """Pictures from elsewhere that the generator is to adopt; their state is ``prompt``."""
+        _write_population(self.path / "initial.npz", population)
+
+    def read_initial(self) -> Population | None:
+        path = self.path / "initial.npz"
+        return _read_population(path) if path.is_file() else None
 
     # The private zone -------------------------------------------------------------------------
 
@@ -201,6 +202,27 @@ class RunFolder:
         gone = self.path.with_name(f".{self.path.name}.deleted")
         self.path.rename(gone)
         shutil.rmtree(gone)
+
+
+def _write_population(path: Path, population: Population) -> None:
+    with atomic_write(path) as file:
+        np.savez(
+            file,
+            images=one_channel(population.images),
+            class_ids=population.class_ids,
+            parents=population.parents,
+            **{f"state_{name}": array for name, array in population.state.items()},
+        )
+
+
+def _read_population(path: Path) -> Population:
+    with np.load(path, allow_pickle=False) as file:
+        return Population(
+            three_channels(file["images"]),
+            file["class_ids"],
+            file["parents"],
+            {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
+        )
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

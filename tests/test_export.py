@@ -261,7 +261,8 @@ def test_a_models_folder_is_told_by_its_last_name_only(tmp_path):
         "preview_autoencoder": "C:\\home-x17\\tiny",
         "negative_prompt": "blurry/grainy, " * 40,
     }
-    export(tmp_path, config=config(generator_options=options))
+    settings = config(generator="stable_diffusion", generator_options=options)
+    export(tmp_path, config=settings)
     told = manifest_of(tmp_path)["settings"]["generator_options"]
     assert told == options | {"model": "fine-tuned", "preview_autoencoder": "tiny"}
     assert not holds(everything(tmp_path), "home-x17")

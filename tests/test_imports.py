@@ -13,12 +13,13 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 
 # A module may import what stands in a row above its own.
 LAYERS = [
-    "__init__ errors checks files generators embedders privacy hub",
+    "__init__ errors checks files generators embedders privacy hub datasets",
     "config population images presets",
     "events",
     "generators/* embedders/* class_rules decoding sources zips privacy/accounting privacy/tables",
     "voting privacy/mechanism privacy/ledger data storage selection components header plots",
-    "release report manifest timing bench bench/plan arguments offspring",
+    "release report manifest timing bench bench/plan arguments offspring initial datasets/*",
+    "generators/composite",
     "evolution export",
     "build",
     "runner",
@@ -59,9 +60,10 @@ def imports_of(path):
 
 
 def layer_of(name):
-    for i, row in enumerate(LAYERS):
-        for entry in row.split():
-            if name == entry or (entry.endswith("/*") and name.startswith(entry[:-1])):
+    """The row that has the name itself, or else its folder."""
+    for entry in (name, f"{name.rpartition('/')[0]}/*"):
+        for i, row in enumerate(LAYERS):
+            if entry in row.split():
                 return i
     return None
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pe_engine.bench.plan import BenchPlan
-from pe_engine.components import fitting_size, load_class, resolve_device
+from pe_engine.components import fitting_size, generator_class, load_class, resolve_device
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.embedders.base import Embedder
-from pe_engine.generators import GENERATORS
 from pe_engine.generators.base import Generator
 
 
@@ -68,5 +67,5 @@ def _with_models(plan: BenchPlan, folder: Path, device: str) -> BenchPlan:
 
 def build_generator(plan: BenchPlan, device: str, **changes: object) -> Generator:
     """The plan's generator, with other values of some options."""
-    kind = load_class(GENERATORS, plan.generator)
+    kind = generator_class(plan.generator)
     return kind(plan.size, device, **{**plan.options, **changes})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 GENERATORS = {
+    "composite": "pe_engine.generators.composite:Composite",
     "stable_diffusion": "pe_engine.generators.stable_diffusion:StableDiffusion",
     "text_render": "pe_engine.generators.text_render:TextRender",
 }
 
-# Options that name a model: a local folder, or an id on the Hugging Face hub.
-MODEL_OPTIONS = ("model", "variation_model", "preview_autoencoder")
+
+def is_custom(name: str) -> bool:
+    """Whether ``name`` is that of a user's own generator: ``file.py:Class`` or ``module:Class``."""
+    return ":" in name

@@ -1,9 +1,9 @@
 """The seam between Private Evolution and a foundation model or simulator.
 
-A generator is named in ``generators.GENERATORS`` and built as ``Class(image_size, device,
-**options)``. Its options are declared once, as a frozen dataclass ``Class.Options`` whose fields
-carry ``metadata={"help": ...}``, and ``"choices"`` where only some texts are allowed; the command
-line and the page read them from there. An optional number's default is None, "the model's own".
+A generator is named in ``generators.GENERATORS``, or by its user as ``file.py:Class``, and built as
+``Class(image_size, device, **options)``. Its options are declared once, as a frozen dataclass
+``Class.Options`` made of ``options.option`` fields; the command line, the page and the manifest
+read them from there.
 
 A generator works on states: whatever it must remember of an image to vary it and to render it
 (latents, drawing parameters, pool ids). Pixels are made from a state only when somebody needs them,
@@ -12,10 +12,15 @@ and never turned back into one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from pe_engine.errors import GeneratorError
 
 if TYPE_CHECKING:
     import torch
@@ -23,32 +28,100 @@ if TYPE_CHECKING:
 State = Mapping[str, Any]
 """Arrays by name, one row per image: numpy, or torch tensors while a batch is on a device."""
 
+PIXELS = "pixels"
+"""The name in a state under which the images themselves stand, uint8 ``(N, H, W, 3)``."""
 
-class Generator(Protocol):
+
+@dataclass(frozen=True)
+class Facts:
+    """What people ask before they choose a generator: a row of the documentation's table.
+
+    Attributes:
+        needs: hardware, files, keys.
+        sends: what leaves this computer for where. Never anything private.
+        cost: in money or time.
+        degrees: what the variation degrees 0 to 1 mean to it.
+        offline: whether it runs without a network, in a word or two.
+    """
+
+    needs: str
+    sends: str
+    cost: str
+    degrees: str
+    offline: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will ask of a service that charges for it.
+
+    Attributes:
+        calls: images asked for, at most.
+        cost: of all of them in US dollars; None where the price is not known.
+        accepted: the calls that the user has agreed to.
+        service: who is asked, such as "api.openai.com".
+    """
+
+    calls: int
+    cost: float | None
+    accepted: int
+    service: str
+
+    def describe(self) -> str:
+        """In a sentence."""
+        price = "at a price that is not known here" if self.cost is None else f"${self.cost:,.2f}"
+        return f"This run asks {self.service} for up to {self.calls:,} images: {price}."
+
+
+class Generator(ABC):
     """Makes synthetic images. It never sees private data."""
 
     summary: ClassVar[str]
     """One line for ``pe_engine generators`` and the page."""
 
+    facts: ClassVar[Facts]
+
     Options: ClassVar[type]
     """Frozen dataclass of this generator's options, validated in ``__post_init__``."""
 
     batch_size: int
-    """How many images the loop asks for at once."""
+    """How many images the loop asks for at once; a run stops between batches."""
 
-    grey: bool
+    grey: bool = False
     """True when R = G = B in every image, so that an embedder may drop two channels."""
+
+    varies_pixels: ClassVar[bool] = False
+    """True when ``PIXELS`` is part of its states. The loop then gives ``vary`` the images of a
+    population under that name, so that they are stored once."""
 
     @classmethod
     def fitting_size(cls, options: Any, asked: int | None) -> int:
         """Height and width in pixels: ``asked`` if these options allow it; for None what suits
-        them best.
+        them best. By default any size, and 64.
 
         Raises:
             ConfigError: no image can be of that size.
             GeneratorError: the options name a model that cannot be found.
         """
+        return asked or 64
 
+    @classmethod
+    def parts(cls, options: Any) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """The generators that it is made of, each with its options by name; none for most."""
+        return ()
+
+    @classmethod
+    def degrees(cls, options: Any) -> tuple[float, ...]:
+        """The variation degrees that the options ask for in the model's own unit, each in [0, 1];
+        none where they leave them to the run's settings."""
+        return ()
+
+    @classmethod
+    def estimate(cls, options: Any, images: int) -> Estimate | None:
+        """What at most ``images`` images cost; None where nobody charges for them."""
+        return None
+
+    @abstractmethod
     def random(
         self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
     ) -> State:
@@ -63,6 +136,7 @@ class Generator(Protocol):
             GeneratorError: a class or prompt cannot be drawn, with what to do about it.
         """
 
+    @abstractmethod
     def vary(self, state: State, degree: float, rng: np.random.Generator) -> State:
         """The paper's VARIATION_API: row i is one variation of row i.
 
@@ -72,6 +146,7 @@ class Generator(Protocol):
             rng: the only source of randomness.
         """
 
+    @abstractmethod
     def render(self, state: State, preview: bool = False) -> np.ndarray | torch.Tensor:
         """The pictures of a state: uint8 ``(N, H, W, 3)``, RGB, or float32 ``(N, 3, H, W)`` in
         [0, 1] on the device, as they come.
@@ -79,3 +154,37 @@ class Generator(Protocol):
         Args:
             preview: only an embedder will see them, so a faster approximation will do.
         """
+
+    def adopt(
+        self,
+        images: np.ndarray,
+        class_names: Sequence[str],
+        prompts: Sequence[str],
+        rng: np.random.Generator,
+    ) -> State:
+        """States for pictures that another generator made, uint8 ``(N, H, W, 3)`` of the image
+        size, so that they can be varied; the other arguments as for ``random``.
+
+        Raises:
+            GeneratorError: this generator cannot work from pictures.
+        """
+        raise GeneratorError(
+            f"{type(self).__name__} draws from parameters of its own and cannot go on from given "
+            "pictures. Choose another generator, or let this one draw the first generation."
+        )
+
+    def stage(self, generation: int) -> Generator:
+        """The generator that varies the candidates of this generation, 1..T; mostly itself."""
+        return self
+
+    def enter(self, state: State, rng: np.random.Generator) -> State:
+        """States of the stage before, with ``PIXELS``, as those of the next one. Called only where
+        ``stage`` names another generator than for the generation before."""
+        raise NotImplementedError
+
+    def keep_in(self, folder: Path) -> None:  # noqa: B027 - most keep nothing
+        """Where it may keep what would be paid for or computed again after a stop: a folder of the
+        run's own, which may not exist yet. Called once, before any image is made."""
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """The run ends: let go of processes and connections."""

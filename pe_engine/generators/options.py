@@ -17,6 +17,7 @@ def option(
     choices: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
+    opens: str = "",
 ) -> Any:
     """A field of a generator's frozen ``Options`` dataclass.
 
@@ -25,8 +26,12 @@ def option(
         text: what the option does, in a few words.
         choices: the only texts allowed.
         low, high: bounds of a number, both included.
+        opens: what a typed text makes the program open: a "model" by its folder or its id on a
+            hub, a "path" on this computer, an "address" on the network, or "options" of another
+            generator. A visitor of a shared server may not choose these freely, and what a path
+            says of its owner's computer does not leave. "" where it is only read.
     """
-    metadata = {"help": text, "choices": choices, "bounds": (low, high)}
+    metadata = {"help": text, "choices": choices, "bounds": (low, high), "opens": opens}
     return field(default=default, metadata=metadata)
 
 
@@ -39,6 +44,7 @@ class Option:
         default: of that kind; None where the model decides.
         choices: the only texts allowed; empty if any are.
         bounds: of a number, None where there is none.
+        opens: what its text makes the program open; see ``option``.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Option:
     help: str
     choices: tuple[str, ...]
     bounds: tuple[float | None, float | None]
+    opens: str
 
     def parse(self, text: str) -> Any:
         """The value that ``text`` means; "auto" and "" are None where the model may decide.

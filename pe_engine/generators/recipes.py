@@ -17,8 +17,12 @@ FEW_STEPS = ("turbo", "lcm", "lightning")  # in the name of a model that needs n
 class Options:
     """The settings of ``StableDiffusion``."""
 
-    model: str = option("", "folder or Hugging Face id of the checkpoint; empty: the bundled one")
-    variation_model: str = option("", "another checkpoint for variations; empty: the same")
+    model: str = option(
+        "", "folder or Hugging Face id of the checkpoint; empty: the bundled one", opens="model"
+    )
+    variation_model: str = option(
+        "", "another checkpoint for variations; empty: the same", opens="model"
+    )
     steps: int | None = option(
         None,
         "denoising steps for a new image; fewer suffice turbo and LCM models",
@@ -42,7 +46,9 @@ class Options:
     negative_prompt: str = option("", "what should not be in the images")
     template: str | None = option(None, "the prompt where none is typed; {} is the class name")
     preview_autoencoder: str = option(
-        "", "tiny autoencoder for look-ahead, such as madebyollin/taesd; empty: the model's"
+        "",
+        "tiny autoencoder for look-ahead, such as madebyollin/taesd; empty: the model's",
+        opens="model",
     )
     compile: bool = option(True, "compile the UNet on a GPU: slower at the start, then faster")
     dtype: str = option("auto", "number format of the model", choices=DTYPES)

@@ -16,8 +16,9 @@ import numpy as np
 
 from pe_engine.errors import GeneratorError
 from pe_engine.generators import checkpoints, recipes
-from pe_engine.generators.base import State
+from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.denoising import TIMESTEPS, Denoiser
+from pe_engine.generators.halving import Halving
 from pe_engine.generators.miniature import CHARACTERS, plain_caption
 from pe_engine.generators.prompts import Prompts
 
@@ -30,7 +31,7 @@ MOST_AT_ONCE = 256
 SHAPES_COMPILED = 64  # sizes of images and batches that one process may come to compile
 
 
-class StableDiffusion:
+class StableDiffusion(Generator):
     """Stable Diffusion. Its state: ``latents`` (float16 ``(N, C, h, w)``) and ``prompt`` (unicode).
 
     Latents are scaled as the UNet sees them. Each image has a seed of its own, so that it does not
@@ -54,8 +55,14 @@ class StableDiffusion:
         "any Stable Diffusion checkpoint, by default a bundled miniature that writes letters and "
         "digits; its safety checker is off, since images that it blacks out would be voted on"
     )
+    facts: ClassVar[Facts] = Facts(
+        needs="any CPU for the bundled miniature; a GPU and a download of 2 to 7 GB for others",
+        sends="to the Hugging Face hub: the id of a model to download, once",
+        cost="a minute with the miniature; hours on a GPU",
+        degrees="the part of the noise schedule that is denoised again",
+        offline="yes, once downloaded",
+    )
     Options: ClassVar[type] = recipes.Options
-    grey = False
 
     def __init__(self, image_size: int, device: str, **options: Any) -> None:
         self.options = recipes.Options(**options)
@@ -64,7 +71,9 @@ class StableDiffusion:
         self.batch_size = self.options.batch_size or max(
             1, min(MOST_AT_ONCE, PIXELS_AT_ONCE[device] // image_size**2)
         )
-        self._at_once = self.batch_size  # less once memory has run out
+        smaller = max(8, image_size * 3 // 4 // 64 * 64)
+        remedy = f"Set the image size to {smaller} or less, choose a smaller model"
+        self._halving = Halving(self.batch_size, image_size, remedy)
         self._compiled = self.options.compile and device == "cuda" and can_compile()
         dtype = number_format(self.options.dtype, device)
         pipeline, prompts = self._load(self.options.model, dtype)
@@ -93,9 +102,7 @@ class StableDiffusion:
         self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
     ) -> State:
         """Text-to-image; see ``Generator.random``."""
-        texts = np.array(
-            [p.strip() or self._prompt_of(c) for p, c in zip(prompts, class_names, strict=True)]
-        )
+        texts = self._texts(class_names, prompts)
         size = self.options.random_size or self.image_size
         latents = self._new(self.fresh, texts, seeds(rng, len(texts)), size)
         return {"latents": self._for_variation(latents, size), "prompt": texts}
@@ -135,7 +142,30 @@ class StableDiffusion:
             lambda rows: (decoded(decoder, latents[rows].to(self.device)) + 1) / 2,
         )
 
+    def adopt(
+        self,
+        images: np.ndarray,
+        class_names: Sequence[str],
+        prompts: Sequence[str],
+        rng: np.random.Generator,
+    ) -> State:
+        """Encodes the pictures, once; see ``Generator.adopt``."""
+        import torch
+
+        def encode(rows: np.ndarray) -> torch.Tensor:
+            pixels = torch.from_numpy(np.ascontiguousarray(images[rows])).to(self.device)
+            return self._encoded(pixels.permute(0, 3, 1, 2) / 127.5 - 1)
+
+        latents = self._in_parts(len(images), encode).half()
+        return {"latents": latents, "prompt": self._texts(class_names, prompts)}
+
     # ----------------------------------------------------------------------------------------------
+
+    def _texts(self, class_names: Sequence[str], prompts: Sequence[str]) -> np.ndarray:
+        """What each image is asked to show, unicode ``(N,)``."""
+        return np.array(
+            [p.strip() or self._prompt_of(c) for p, c in zip(prompts, class_names, strict=True)]
+        )
 
     def _new(
         self, denoiser: Denoiser, texts: np.ndarray, drawn: np.ndarray, size: int
@@ -146,58 +176,35 @@ class StableDiffusion:
         ).half()
 
     def _for_variation(self, latents: torch.Tensor, size: int) -> torch.Tensor:
-        """Latents of new images as latents of the image size and of the varying model.
-
-        The only place where pixels are encoded: once in a run, if sizes or autoencoders differ.
-        """
+        """Latents of new images as latents of the image size and of the varying model: through
+        pixels, once in a run, if sizes or autoencoders differ."""
         source = self.fresh.text_to_image.vae
         if size == self.image_size and (source is self.decoder or alike(source, self.decoder)):
             return latents
         import torch
 
-        @torch.inference_mode()
         def encode(rows: np.ndarray) -> torch.Tensor:
             pixels = torch.nn.functional.interpolate(
                 decoded(source, latents[rows]),
                 (self.image_size,) * 2,
                 mode="bicubic",
                 antialias=True,
-            ).clamp_(-1, 1)
-            mean = self.decoder.encode(pixels.to(self.decoder.dtype)).latent_dist.mean
-            return mean * self.decoder.config.scaling_factor
+            )
+            return self._encoded(pixels.clamp_(-1, 1))
 
         return self._in_parts(len(latents), encode).half()
 
-    def _in_parts(self, n: int, work: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor:
-        """``work`` on the rows 0..n-1, as many at once as the memory holds.
-
-        A compiled UNet gets batches of one size only: the last one is filled up with its last row.
-        """
+    def _encoded(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Latents of pixels, ``(N, 3, H, W)`` in [-1, 1]."""
         import torch
 
-        parts, done = [], 0
-        while done < n:
-            rows = np.arange(done, min(n, done + self._at_once))
-            fill = self._at_once - len(rows) if self._compiled else 0
-            try:
-                parts.append(work(np.pad(rows, (0, fill), mode="edge"))[: len(rows)])
-                done += len(rows)
-                continue
-            except torch.OutOfMemoryError as error:
-                if self._at_once == 1:
-                    raise GeneratorError(self._too_large()) from error
-            self._at_once = (self._at_once + 1) // 2
-            torch.cuda.empty_cache()
-        return torch.cat(parts)
+        with torch.inference_mode():
+            mean = self.decoder.encode(pixels.to(self.decoder.dtype)).latent_dist.mean
+            return mean * self.decoder.config.scaling_factor
 
-    def _too_large(self) -> str:
-        size = self.image_size
-        smaller = max(8, size * 3 // 4 // 64 * 64)
-        return (
-            f"Not even one image of {size} x {size} pixels fits into the memory of the GPU. "
-            f"Set the image size to {smaller} or less, choose a smaller model, close other "
-            "programs that use the GPU, or set the device to cpu."
-        )
+    def _in_parts(self, n: int, work: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor:
+        """``work`` on the rows 0..n-1, as many at once as the memory holds."""
+        return self._halving(n, work, equal=self._compiled)
 
     def _prompt_of(self, class_name: str) -> str:
         if self.options.template is not None:

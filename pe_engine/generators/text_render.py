@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pe_engine.generators.base import State
+from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.glyphs import MARGIN, GlyphAtlas, font_files, tidy
 from pe_engine.generators.options import check_options, option
 
@@ -52,7 +52,7 @@ class Options:
         check_options(self)
 
 
-class TextRender:
+class TextRender(Generator):
     """The text simulator. Its state: ``text`` (unicode), ``font`` (int64), ``params`` (float32).
 
     Args:
@@ -65,6 +65,13 @@ class TextRender:
     """
 
     summary: ClassVar[str] = "draws the class name or prompt as text, in 105 fonts and many shapes"
+    facts: ClassVar[Facts] = Facts(
+        needs="any CPU",
+        sends="nothing",
+        cost="seconds",
+        degrees="chance of a new font, and reach of every parameter within its range",
+        offline="yes",
+    )
     Options: ClassVar[type] = Options
     grey = True
 

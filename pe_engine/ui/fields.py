@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from pe_engine.components import Option, generator_options, load_class
+from pe_engine.components import Option, generator_class, generator_options
 from pe_engine.config import (
     ADJACENCIES,
     CLASS_RULES,
@@ -20,8 +20,8 @@ from pe_engine.config import (
     RunConfig,
 )
 from pe_engine.embedders import EMBEDDERS
-from pe_engine.generators import GENERATORS
 from pe_engine.presets import FIRST, PRESETS
+from pe_engine.ui.public_models import shown_generators
 from pe_engine.ui.settings import shown_fields
 
 BUDGET_FIELDS = ("epsilon", "delta", "iterations", "neighbours", "adjacency", "threshold")
@@ -38,9 +38,11 @@ class Form:
 
     Attributes:
         initial: what the fields say at first.
+        owner: they are for the owner of this computer, not for visitors of a server.
     """
 
     initial: RunConfig = field(default_factory=lambda: preset_config(FIRST))
+    owner: bool = True
     fields: dict[str, Component] = field(default_factory=dict)
     options: dict[str, dict[str, Component]] = field(default_factory=dict)
     groups: dict[str, gr.Group] = field(default_factory=dict)
@@ -106,7 +108,7 @@ def public_names_field(form: Form) -> None:
 
 def generator_fields(form: Form) -> None:
     form.fields["generator"] = gr.Dropdown(
-        [(name.replace("_", " ").title(), name) for name in GENERATORS],
+        [(name.replace("_", " ").title(), name) for name in shown_generators(form.owner)],
         value=form.initial.generator,
         label="Generator",
         info=summary(form.initial.generator),
@@ -139,6 +141,14 @@ def advanced_fields(form: Form) -> None:
     _tick(form, "keep_selected", "A selected image goes on itself, once")
     _tick(form, "fresh_children", "Vary the parents anew", "Not by their look-ahead variations.")
     _text(form, "seed", "Seed", "of everything but the noise")
+    form.fields["initial"] = gr.Textbox(
+        form.initial.initial,
+        label="Start from",
+        info="a run's folder (:3 for its generation 3) or a samples.npz; empty: drawn anew",
+        max_lines=1,
+        elem_classes="wide",
+        visible=form.owner,  # a visitor's path is not opened
+    )
     gr.HTML("<h3>Voting</h3>", apply_default_css=False)
     _choice(form, "embedder", "Embedder", tuple(EMBEDDERS), "what the distance is measured on")
     _choice(form, "metric", "Metric", METRICS, "l2, inner product or cosine")
@@ -160,7 +170,7 @@ def advanced_fields(form: Form) -> None:
 
 def option_fields(form: Form) -> None:
     """The options of every generator; only the chosen one's are visible."""
-    for generator in GENERATORS:
+    for generator in shown_generators(form.owner):
         visible = generator == form.initial.generator
         shown = shown_options(generator, form.initial)
         made = form.options[generator] = {}
@@ -196,7 +206,7 @@ def _is_text(option: Option) -> bool:
 
 def summary(generator: str) -> str:
     """The generator's line about itself."""
-    return load_class(GENERATORS, generator).summary
+    return generator_class(generator).summary
 
 
 def shown_options(generator: str, config: RunConfig) -> dict[str, Any]:

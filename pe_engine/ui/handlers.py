@@ -18,7 +18,7 @@ from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
 from pe_engine.manifest import PRIVATE_SETTINGS
-from pe_engine.ui.public_models import check_public_models
+from pe_engine.ui.public_models import check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, problem_html
 from pe_engine.ui.settings import budget_sentence, read_config
@@ -99,7 +99,7 @@ class Handlers:
             class_names = self._dataset(source, fields["classes"]).class_names
             config = read_config(fields, options, class_names)
             if not self.owner:
-                check_public_models(config)
+                check_public(config)
             uploaded = source["kind"] == "upload"
             run = self.manager.submit(config, self._path(source), delete_source=uploaded)
         except PROBLEMS as problem:

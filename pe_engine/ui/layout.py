@@ -35,7 +35,7 @@ HEADER = """
 
 def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
     """The one page, wired to ``handlers`` and ``viewers``."""
-    form = Form()
+    form = Form(owner=handlers.owner)
     place = "this computer" if handlers.owner else "the server"
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="header", apply_default_css=False)

@@ -1,10 +1,14 @@
-"""Which models a visitor of a shared server may name."""
+"""What a visitor of a shared server may have it open."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pe_engine.components import checked_options, generator_class, generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
-from pe_engine.generators import MODEL_OPTIONS
+from pe_engine.generators import GENERATORS
 
 PUBLIC_MODELS = (
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -13,19 +17,46 @@ PUBLIC_MODELS = (
     "stabilityai/sd-turbo",
     "madebyollin/taesd",
 )
+PAID = ("hf_inference", "openai_images")
+"""Generators that spend the key of whoever runs the server."""
 
 
-def check_public_models(config: RunConfig) -> None:
-    """Nothing but the bundled models and ``PUBLIC_MODELS``: any other text could ask whether the
-    server has a certain folder, or make it download what a visitor likes.
+def shown_generators(owner: bool) -> list[str]:
+    """The generators that the page offers."""
+    return [name for name in GENERATORS if owner or name not in PAID]
+
+
+def check_public(config: RunConfig) -> None:
+    """Nothing but the bundled models and ``PUBLIC_MODELS``, no path, no address and nobody's key:
+    any other text could ask whether the server has a certain folder, make it download what a
+    visitor likes, or send its key to a stranger.
 
     Raises:
-        ConfigError: another model is named.
+        ConfigError: something else is asked for.
     """
-    for option in MODEL_OPTIONS:
-        asked = config.generator_options.get(option) or ""
-        if asked and asked not in PUBLIC_MODELS:
+    if config.initial:
+        raise ConfigError("This server opens no path. Leave the field 'Start from' empty.")
+    _check_options(config.generator, config.generator_options)
+
+
+def _check_options(generator: str, given: Mapping[str, Any]) -> None:
+    if generator not in shown_generators(owner=False):
+        raise ConfigError(
+            f"This server does not offer the generator {generator!r}. Choose one of "
+            f"{', '.join(shown_generators(owner=False))}."
+        )
+    options = checked_options(generator, given)
+    for option in generator_options(generator):
+        asked = getattr(options, option.name)
+        if option.opens == "model" and asked and asked not in PUBLIC_MODELS:
             raise ConfigError(
-                f"This server takes no model {asked!r} for the option {option}. Leave it empty or "
-                f"choose one of {', '.join(PUBLIC_MODELS)}."
+                f"This server takes no model {asked!r} for the option {option.name}. Leave it "
+                f"empty or choose one of {', '.join(PUBLIC_MODELS)}."
             )
+        if option.opens in ("path", "address") and asked != option.default:
+            raise ConfigError(
+                f"This server opens no {option.opens} that is typed for the option {option.name}. "
+                f"Leave it {option.default or 'empty'}."
+            )
+    for part in generator_class(generator).parts(options):
+        _check_options(*part)

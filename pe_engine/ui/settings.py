@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from pe_engine.build import plan_budget
+from pe_engine.checks import check_one_of
 from pe_engine.components import parse_generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
+from pe_engine.generators import GENERATORS
 
 Number = TypeVar("Number", int, float)
 
@@ -27,11 +29,13 @@ def read_config(
     Raises:
         ConfigError: the first field that cannot be used.
     """
+    check_one_of("generator", fields["generator"], tuple(GENERATORS))  # no file is run from a page
     prompts, class_prompts = read_prompts(fields["prompts"] or "", class_names)
     return RunConfig(
         dataset_name=(fields["dataset_name"] or "").strip(),
         generator=fields["generator"],
         generator_options=parse_generator_options(fields["generator"], options),
+        initial=(fields["initial"] or "").strip(),
         embedder=fields["embedder"],
         metric=fields["metric"],
         neighbours=number("neighbours", fields["neighbours"], int),

@@ -18,6 +18,7 @@ CHANGED = RunConfig(
     dataset_name="ward",
     generator="text_render",
     generator_options={"ink": "dark", "fonts": "print", "rotation": 0.1, "wobble": 0.07},
+    initial="runs/first:3",
     embedder="pixels",
     metric="cosine",
     neighbours=3,

@@ -1,4 +1,4 @@
-"""What visitors of a shared server may have it load."""
+"""What visitors of a shared server may have it open."""
 
 import pytest
 
@@ -6,33 +6,65 @@ from pe_engine.components import generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
-from pe_engine.ui.public_models import MODEL_OPTIONS, PUBLIC_MODELS, check_public_models
+from pe_engine.ui.public_models import PAID, PUBLIC_MODELS, check_public, shown_generators
 
-PLAIN_TEXTS = {"negative_prompt", "template"}  # reach the text encoder and nothing else
+OPTIONS = [(name, option) for name in GENERATORS for option in generator_options(name)]
+PLAIN_TEXTS = {  # read, sent to a text encoder or drawn, but never opened
+    "stable_diffusion": {"negative_prompt", "template"},
+}
 
 
-def config(**options):
+def config(generator="stable_diffusion", initial="", **options):
     return RunConfig(
-        dataset_name="x", generator="stable_diffusion", generator_options={"steps": 2, **options}
+        dataset_name="x", generator=generator, initial=initial, generator_options=options
     )
 
 
-@pytest.mark.parametrize("option", MODEL_OPTIONS)
+@pytest.mark.parametrize("generator", shown_generators(owner=False))
+def test_what_a_server_offers_works_with_its_defaults(generator):
+    check_public(config(generator))
+
+
+@pytest.mark.parametrize("option", ["model", "variation_model", "preview_autoencoder"])
 def test_only_public_models_may_be_named(option):
-    check_public_models(config())
     for model in ("", *PUBLIC_MODELS):
-        check_public_models(config(**{option: model}))
+        check_public(config(**{option: model}))
     for model in ("/etc", "~", ".", "someone/else", " " + PUBLIC_MODELS[0], "../main"):
         with pytest.raises(ConfigError, match=f"for the option {option}"):
-            check_public_models(config(**{option: model}))
+            check_public(config(**{option: model}))
+
+
+def test_a_generator_inside_another_one_is_no_way_round():
+    check_public(config("composite", model_options="steps=2"))
+    with pytest.raises(ConfigError, match="for the option model"):
+        check_public(config("composite", model_options="steps=2; model=/etc"))
+
+
+@pytest.mark.parametrize(
+    ("generator", "option"),
+    [(name, o.name) for name, o in OPTIONS if o.opens in ("path", "address") and name not in PAID],
+)
+def test_no_path_and_no_address_is_opened(generator, option):
+    with pytest.raises(ConfigError, match=f"typed for the option {option}"):
+        check_public(config(generator, **{option: "/etc"}))
+
+
+@pytest.mark.parametrize("generator", [*PAID, "own.py:Class", "os:path"])
+def test_nobody_spends_the_servers_key_or_runs_code(generator):
+    with pytest.raises(ConfigError, match="does not offer the generator"):
+        check_public(config(generator))
+    assert generator not in shown_generators(owner=False)
+
+
+def test_no_run_is_started_from_a_path():
+    with pytest.raises(ConfigError, match="opens no path"):
+        check_public(config(initial="/etc/samples.npz"))
 
 
 def test_every_option_that_may_hold_any_text_is_known():
-    """A new one must be put among the models or among the plain texts."""
-    free = {
-        option.name
-        for generator in GENERATORS
-        for option in generator_options(generator)
-        if option.kind is str and not option.choices
-    }
-    assert free == {*MODEL_OPTIONS, *PLAIN_TEXTS}
+    """A new one must say what it opens, or be put among the plain texts."""
+    free = {name: set() for name in GENERATORS}
+    for name, option in OPTIONS:
+        if option.kind is str and not option.choices and not option.opens:
+            free[name].add(option.name)
+    assert {name: texts for name, texts in free.items() if texts} == PLAIN_TEXTS

@@ -18,6 +18,7 @@ FIELDS = {
     "dataset_name": " ward ",
     "generator": "text_render",
     "prompts": "",
+    "initial": "",
     "epsilon": "1.0",
     "delta": "1e-5",
     "iterations": "5",
