@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 GENERATORS = {
+    "avatar": "pe_engine.generators.avatar:Avatar",
     "composite": "pe_engine.generators.composite:Composite",
     "stable_diffusion": "pe_engine.generators.stable_diffusion:StableDiffusion",
     "text_render": "pe_engine.generators.text_render:TextRender",
