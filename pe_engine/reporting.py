@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Mapping
 from typing import TextIO
 
 from pe_engine.components import generator_class, generator_options, load_class
@@ -135,18 +135,27 @@ def generator_table() -> str:
 
 
 def describe_presets() -> str:
-    """Each preset with its settings."""
+    """Each preset with its settings, as they are typed."""
     lines = []
     for name, preset in PRESETS.items():
         lines.append(f"{name}: {preset.summary}")
         for setting, value in preset.settings.items():
-            if isinstance(value, Mapping):
-                lines += [f"    --option {option}={chosen}" for option, chosen in value.items()]
-            else:
-                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                flag = "prompt" if setting == "prompts" else setting.replace("_", "-")
-                lines.append(f"    --{flag} {shown}")
+            lines += [f"    {shlex.join(words)}" for words in _typed(setting, value)]
     return "\n".join(lines)
+
+
+def _typed(setting: str, value: object) -> list[list[str]]:
+    """The words of each flag of ``run`` that sets a setting of a preset."""
+    flag = f"--{setting.replace('_', '-')}"
+    if setting == "generator_options":
+        return [["--option", f"{name}={_shown(chosen)}"] for name, chosen in value.items()]
+    if setting == "prompts":
+        return [["--prompt", *value]]
+    if isinstance(value, bool):
+        return [[flag]] if value else []
+    if isinstance(value, tuple):
+        return [[flag, ",".join(map(str, value))]]
+    return [[flag, str(_shown(value))]]
 
 
 def _shown(default: object) -> object:

@@ -1,14 +1,26 @@
-"""Every preset is a run that can be started, and the cats are those of the public seed."""
+"""Every preset is a run that can be started, and those of published runs are what these were."""
+
+import shlex
+from itertools import takewhile
+from math import log
 
 import pytest
 
+from pe_engine.arguments import build_parser, config_of
 from pe_engine.build import plan_budget
 from pe_engine.components import checked_options
 from pe_engine.config import RunConfig
 from pe_engine.presets import FIRST, PRESETS
 from pe_engine.privacy.accounting import epsilon_spent
+from pe_engine.reporting import describe_presets
 
-CATS = RunConfig(dataset_name="cats", **PRESETS["cats"].settings)
+
+def preset(name):
+    return RunConfig(dataset_name=name, **PRESETS[name].settings)
+
+
+CATS = preset("cats")
+MNIST = preset("mnist")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -39,3 +51,35 @@ def test_the_cats_have_the_seeds_schedule():
     assert (1.0, *CATS.degree_schedule) == tuple(map(float, theirs.split(",")))
     assert CATS.sample_schedule == (100,) * 18
     assert (CATS.image_size, CATS.lookahead, CATS.threshold) == (512, 8, 2)
+
+
+def printed(name):
+    """The flags that ``python -m pe_engine presets`` prints of one."""
+    lines = describe_presets().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}: ")) + 1
+    return list(takewhile(lambda line: line.startswith(" "), lines[start:]))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_is_printed_can_be_typed(name):
+    words = shlex.split("\n".join(printed(name)))
+    typed = build_parser().parse_args(["run", "data", "--output", "out", *words])
+    assert config_of(typed) == RunConfig(dataset_name="data", **PRESETS[name].settings)
+
+
+def test_mnist_has_sim_pes_settings():
+    assert MNIST.epsilon == 10
+    assert 0.99 / (55_000 * log(55_000)) < MNIST.delta <= 1 / (55_000 * log(55_000))
+    assert MNIST.sample_schedule == (60_000,) * 5
+    assert (MNIST.image_size, MNIST.lookahead, MNIST.threshold) == (28, 8, 1)
+    assert plan_budget(MNIST).noise_multiplier == pytest.approx(1.05, abs=0.01)
+
+
+def test_mnist_varies_as_much_as_sim_pe_on_average():
+    fonts, sizes = (1.0, 0.8, 0.4, 0.2, 0.0), (6, 5, 4, 3, 2)  # of 19 from 10 to 29
+    turns, strokes = (11, 9, 7, 5, 3), (1, 1, 1, 0, 0)  # of 60 and of 2
+    means = [
+        (f + s / 19 + r / 60 + w / 2) / 4
+        for f, s, r, w in zip(fonts, sizes, turns, strokes, strict=True)
+    ]
+    assert MNIST.degree_schedule == tuple(round(mean, 2) for mean in means[1:])
