@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pe_engine.build import start_run
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.runner import Run
+    from pe_engine.starting import start_run
     from pe_engine.storage import RunFolder, home_folder
 
     ledger = Ledger(home_folder())
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _agreed(config: RunConfig, yes: bool) -> RunConfig:
     """The settings with the user's word on what a paid service will cost, asked for if need be."""
-    from pe_engine.build import cost, settled
+    from pe_engine.starting import cost, settled
 
     bill = cost(settled(config))
     if bill is None:
@@ -195,8 +195,8 @@ def _follow(run: Run, out: Path) -> int:
 
 
 def _check_same_settings(out: Path, config: RunConfig) -> None:
-    from pe_engine.build import settled
     from pe_engine.header import Header
+    from pe_engine.starting import settled
     from pe_engine.storage import RunFolder
 
     config = settled(config)

@@ -135,6 +135,11 @@ def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
     return generator_class(name).fitting_size(checked_options(name, given), asked)
 
 
+def adopts(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether a generator with these options can go on from given pictures."""
+    return generator_class(name).adopts(checked_options(name, given))
+
+
 def fitting_degrees(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:
     """The variation degrees that a generator's options ask for; see ``Generator.degrees``."""
     return generator_class(name).degrees(checked_options(name, given))

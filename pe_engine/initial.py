@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pe_engine.components import checked_options, generator_class
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
 from pe_engine.header import Header
@@ -81,6 +82,7 @@ def read(config: RunConfig, class_names: Sequence[str]) -> Initial:
     population = folder.read_population(_generation(path, generation))
     same = ("generator", "generator_options", "image_size")
     complete = all(getattr(header.config, n) == getattr(config, n) for n in same)
+    complete &= not is_staged(config)  # the state may be that of another stage
     if not complete:
         prompt = {n: population.state[n] for n in ("prompt",) if n in population.state}
         images = _resized(population.images, config.image_size)
@@ -102,9 +104,21 @@ def _from_file(path: Path, config: RunConfig, classes: int) -> Initial:
             f"The pictures to start from have labels up to {labels.max()}, but there are {classes} "
             "classes. Choose others, or another class rule."
         )
+    smallest = np.bincount(labels, minlength=classes).min()
+    if smallest < config.neighbours:
+        raise DataError(
+            f"One of the {classes} classes has {smallest} pictures to start from, but every "
+            f"private image votes for {config.neighbours}. Choose others, or another class rule."
+        )
     said = {} if info is None or info.dtype.kind not in "Uiu" else {"prompt": info.astype(np.str_)}
     population = Population(images, labels.astype(np.int64), labels.astype(np.int64), said)
     return Initial(_rootless(population), False, (), False)
+
+
+def is_staged(config: RunConfig) -> bool:
+    """Whether the generator is made of others, one after another."""
+    options = checked_options(config.generator, config.generator_options)
+    return bool(generator_class(config.generator).parts(options))
 
 
 def _parsed(text: str) -> tuple[Path, int | None]:

@@ -7,13 +7,13 @@ from collections import deque
 from importlib import import_module
 from pathlib import Path
 
-from pe_engine.build import start_run
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.errors import RunError
 from pe_engine.header import RUN_ID, new_run_id
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run
+from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder, owner_folder
 
 SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")

@@ -97,7 +97,7 @@ class Run:
         """Read the run in ``folder``; ``exit_code`` is what a failure means to a shell.
 
         Args:
-            dataset: what ``build.start_run`` found, to spare finding it again.
+            dataset: what ``starting.start_run`` found, to spare finding it again.
 
         Raises:
             RunError: there is no run in ``folder``.

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from pe_engine.arguments import build_parser, config_of
-from pe_engine.build import continue_run, start_run
+from pe_engine.build import continue_run
 from pe_engine.cli import main
 from pe_engine.config import RunConfig
 from pe_engine.events import VotesReleased
 from pe_engine.presets import PRESETS
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 from tests.conftest import ROOT
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pe_engine.build import continue_run, start_run
+from pe_engine.build import continue_run
 from pe_engine.embedders.pixels import Pixels
 from pe_engine.errors import ConfigError, GeneratorError, RunError
 from pe_engine.events import GenerationReady, Notice, Phase, Progress, VotesReleased
@@ -14,6 +14,7 @@ from pe_engine.evolution import shares
 from pe_engine.generators.text_render import TextRender
 from pe_engine.header import Header
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pe_engine import build
-from pe_engine.build import start_run
 from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run, Status
+from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 
 LONG = {"num_samples": (3000,), "lookahead": 8, "iterations": 20}

@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pe_engine.errors import GeneratorError
-
 if TYPE_CHECKING:
     import torch
 
@@ -73,18 +71,29 @@ class Estimate:
         return f"This run asks {self.service} for up to {self.calls:,} images: {price}."
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    """The settings of a generator that has none."""
+
+
 class Generator(ABC):
-    """Makes synthetic images. It never sees private data."""
+    """Makes synthetic images. It never sees private data.
+
+    Args:
+        image_size: height and width of the images in pixels.
+        device: torch device.
+        options: fields of ``Options``.
+    """
 
     summary: ClassVar[str]
     """One line for ``pe_engine generators`` and the page."""
 
     facts: ClassVar[Facts]
 
-    Options: ClassVar[type]
+    Options: ClassVar[type] = NoOptions
     """Frozen dataclass of this generator's options, validated in ``__post_init__``."""
 
-    batch_size: int
+    batch_size: int = 256
     """How many images the loop asks for at once; a run stops between batches."""
 
     grey: bool = False
@@ -93,6 +102,11 @@ class Generator(ABC):
     varies_pixels: ClassVar[bool] = False
     """True when ``PIXELS`` is part of its states. The loop then gives ``vary`` the images of a
     population under that name, so that they are stored once."""
+
+    def __init__(self, image_size: int, device: str, **options: Any) -> None:
+        self.image_size = image_size
+        self.device = device
+        self.options = self.Options(**options)
 
     @classmethod
     def fitting_size(cls, options: Any, asked: int | None) -> int:
@@ -109,6 +123,11 @@ class Generator(ABC):
     def parts(cls, options: Any) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """The generators that it is made of, each with its options by name; none for most."""
         return ()
+
+    @classmethod
+    def adopts(cls, options: Any) -> bool:
+        """Whether it has an ``adopt`` that works with these options."""
+        return cls.adopt is not Generator.adopt
 
     @classmethod
     def degrees(cls, options: Any) -> tuple[float, ...]:
@@ -163,15 +182,9 @@ class Generator(ABC):
         rng: np.random.Generator,
     ) -> State:
         """States for pictures that another generator made, uint8 ``(N, H, W, 3)`` of the image
-        size, so that they can be varied; the other arguments as for ``random``.
-
-        Raises:
-            GeneratorError: this generator cannot work from pictures.
-        """
-        raise GeneratorError(
-            f"{type(self).__name__} draws from parameters of its own and cannot go on from given "
-            "pictures. Choose another generator, or let this one draw the first generation."
-        )
+        size, so that they can be varied; the other arguments as for ``random``. A generator that
+        draws from parameters of its own has no such method."""
+        raise NotImplementedError
 
     def stage(self, generation: int) -> Generator:
         """The generator that varies the candidates of this generation, 1..T; mostly itself."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pe_engine.components import (
+    adopts,
     checked_options,
     fitting_size,
     generator_class,
@@ -96,6 +97,11 @@ class Composite(Generator):
             (options.simulator, parse_option_text(options.simulator, options.simulator_options)),
             (options.model, parse_option_text(options.model, options.model_options)),
         )
+
+    @classmethod
+    def adopts(cls, options: Options) -> bool:
+        """Where its simulator does; see ``Generator.adopts``."""
+        return adopts(*cls.parts(options)[0])
 
     @classmethod
     def fitting_size(cls, options: Options, asked: int | None) -> int:

@@ -33,8 +33,7 @@ def load(name: str) -> type[Generator]:
             f"{kind} in {place} is no generator. Make it a class that inherits from "
             "pe_engine.generators.base.Generator."
         )
-    missing = [n for n in ("summary", "facts", "Options") if not hasattr(found, n)]
-    missing += sorted(found.__abstractmethods__)
+    missing = sorted(found.__abstractmethods__) + ["summary"] * (not hasattr(found, "summary"))
     if missing:
         raise ConfigError(f"The generator {kind} in {place} lacks {', '.join(missing)}. Add it.")
     return found

@@ -1,0 +1,178 @@
+"""Starting a run: what the settings come to, whether it can be done, and its folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pe_engine import initial
+from pe_engine.build import class_plans, names_are_public, plan_budget, reserve_budget
+from pe_engine.components import (
+    adopts,
+    estimate,
+    fitting_degrees,
+    fitting_size,
+    opened_paths,
+    resolve_device,
+)
+from pe_engine.config import RunConfig
+from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
+from pe_engine.errors import ConfigError
+from pe_engine.generators import custom
+from pe_engine.generators.base import Estimate
+from pe_engine.header import Header, new_run_id
+from pe_engine.privacy.ledger import Ledger
+from pe_engine.storage import RunFolder
+
+MAX_POPULATION_BYTES = 4 * 2**30
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The same settings with what the generator chooses where nothing was typed: the image size,
+    and variation degrees in its own unit. Files are named by their whole path.
+
+    Raises:
+        ConfigError, GeneratorError: the generator's options or the size cannot be used.
+    """
+    chosen = (custom.settled(config.generator), config.generator_options)
+    degrees = fitting_degrees(*chosen)
+    if degrees and config.degrees not in ((), degrees):
+        raise ConfigError(
+            "The variation degrees are given twice, as a setting and as an option of the "
+            "generator. Leave one of them out."
+        )
+    return replace(
+        config,
+        generator=chosen[0],
+        image_size=fitting_size(*chosen, config.image_size),
+        degrees=degrees or config.degrees,
+        initial=initial.settled(config.initial),
+        num_samples=_with_initial(config),
+    )
+
+
+def _with_initial(config: RunConfig) -> tuple[int, ...]:
+    """The sample schedule; generation 0 has as many as there are pictures to start from."""
+    if not config.initial:
+        return config.num_samples
+    return (initial.count(config.initial), *config.sample_schedule[1:])
+
+
+def cost(config: RunConfig) -> Estimate | None:
+    """What the run will ask of a service that charges for it, at most; None if of none."""
+    new, *varied = config.sample_schedule
+    looked_at = sum(config.sample_schedule[:-1]) * config.lookahead
+    images = new * (not config.initial) + looked_at + sum(varied)
+    return estimate(config.generator, config.generator_options, images)
+
+
+def start_run(
+    out: Path,
+    config: RunConfig,
+    source: Path,
+    ledger: Ledger,
+    *,
+    run_id: str | None = None,
+    upload: bool = False,
+    limits: Limits = LOCAL_LIMITS,
+) -> PrivateDataset:
+    """Check everything, reserve the budget and make the run's folder; no image is read.
+
+    Args:
+        out: the run's folder; must not hold a run or other files.
+        source: folder or zip of private images.
+        run_id: a fresh one when None.
+        upload: ``source`` is a zip of our own; it moves into the run's folder and is deleted once
+            it has been read.
+        limits: on the private data set.
+
+    Returns:
+        The private images, found but not read.
+
+    Raises:
+        ConfigError, DataError, RunError, BudgetError: nothing was made and nothing reserved.
+    """
+    folder = RunFolder(out)
+    folder.check_free()
+    resolve_device(config.device)
+    config = settled(config)
+    dataset = open_dataset(source, config.classes, limits)
+    given = initial.read(config, dataset.class_names) if config.initial else None
+    public_names = names_are_public(config, dataset.class_names, source)
+    class_plans(config, dataset.class_names, public_names)
+    if given and not given.complete and not adopts(config.generator, config.generator_options):
+        raise ConfigError(
+            f"{config.generator} draws from parameters of its own and cannot go on from given "
+            "pictures. Choose another generator, or start from a run with the same options of it."
+        )
+    _check_sizes(config, len(dataset.class_names))
+    _check_cost(config)
+    _check_paths(config, source)
+    inherited = given.inherited if given else ()
+    header = Header(
+        run_id=run_id or new_run_id(),
+        ledger=ledger.identity,
+        config=config,
+        class_names=tuple(dataset.class_names),
+        rule=dataset.rule,
+        public_names=public_names,
+        budget=plan_budget(config, inherited),
+        inherited=inherited,
+        start_is_known=given is None or given.known,
+    )
+    folder.create(header.to_json())
+    try:
+        if given and given.complete:
+            folder.write_population(0, given.population)
+        elif given:
+            folder.write_initial(given.population)
+        reserve_budget(header, folder, ledger)
+        try:
+            folder.adopt_source(source, upload)
+        except OSError:
+            ledger.close_run(header.run_id)
+            raise
+    except BaseException:
+        folder.delete()
+        raise
+    return dataset
+
+
+def _check_cost(config: RunConfig) -> None:
+    """Raises ConfigError where a service would charge for more than was agreed to."""
+    bill = cost(config)
+    if bill and bill.accepted < bill.calls:
+        raise ConfigError(
+            f"{bill.describe()} Set the option most_calls of {config.generator} to {bill.calls} to "
+            "agree to that, or ask for fewer samples, iterations or look-ahead variations."
+        )
+
+
+def _check_paths(config: RunConfig, source: Path) -> None:
+    """Raises ConfigError where the generator would be given the private images."""
+    private = source.resolve()
+    for path in opened_paths(config.generator, config.generator_options):
+        given = Path(path).expanduser().resolve()
+        if given == private or given in private.parents or private in given.parents:
+            raise ConfigError(
+                "The generator would read the private images: they lie in the folder or file that "
+                "one of its options names. Give it public ones."
+            )
+
+
+def _check_sizes(config: RunConfig, classes: int) -> None:
+    largest = max(config.sample_schedule)
+    needed = largest * config.image_size**2 * 3
+    if needed > MAX_POPULATION_BYTES:
+        raise ConfigError(
+            f"{largest:,} samples of {config.image_size} x {config.image_size} pixels need "
+            f"{needed / 2**30:.1f} GiB, but {MAX_POPULATION_BYTES / 2**30:.0f} GiB is the most. "
+            "Ask for fewer or smaller samples."
+        )
+    smallest = min(config.sample_schedule) // classes
+    if smallest < config.neighbours:
+        raise ConfigError(
+            f"{min(config.sample_schedule)} samples for {classes} classes leave {smallest} in a "
+            f"class, but every private image votes for {config.neighbours}. Ask for at least "
+            f"{classes * config.neighbours} samples."
+        )

@@ -1,0 +1,169 @@
+"""Starting from an earlier generation or from pictures of somebody else."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pe_engine import initial
+from pe_engine.build import continue_run
+from pe_engine.errors import ConfigError, DataError, RunError
+from pe_engine.header import Header
+from pe_engine.privacy.accounting import composed_epsilon
+from pe_engine.starting import settled, start_run
+from pe_engine.storage import RunFolder
+
+SD = {
+    "generator": "stable_diffusion",
+    "generator_options": {"steps": 1},
+    "iterations": 1,
+    "lookahead": 0,
+    "num_samples": (6,),
+}
+
+
+def finish(out, config, source, ledger):
+    start_run(out, config, source, ledger)
+    return [*continue_run(RunFolder(out), ledger)]
+
+
+def header(out):
+    return Header.from_json(RunFolder(out).read_header())
+
+
+def privacy(out):
+    return json.loads((out / "manifest.json").read_text("utf-8"))["privacy"]
+
+
+@pytest.fixture
+def first(tmp_path, config, digits, ledger):
+    """A finished run of text_render with three generations of 30 images."""
+    finish(tmp_path / "first", config, digits, ledger)
+    return tmp_path / "first"
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """The seed's data checkpoint: 9 pictures in three class blocks, each of one grey level."""
+    levels = np.arange(9, dtype=np.uint8) * 20
+    samples = np.broadcast_to(levels[:, None, None, None], (9, 40, 40, 3))
+    path = tmp_path / "foreign.npz"
+    np.savez(path, samples=samples, additional_info=np.array([f"a {i}" for i in range(9)]))
+    return path
+
+
+def test_a_run_goes_on_from_a_generation_with_all_that_it_remembered(
+    tmp_path, config, digits, ledger, first
+):
+    again = replace(config, initial=f"{first}:2", iterations=1, num_samples=(50,))
+    finish(tmp_path / "out", again, digits, ledger)
+    start, source = RunFolder(tmp_path / "out"), RunFolder(first).read_population(2)
+    given = start.read_population(0)
+    np.testing.assert_array_equal(given.images, source.images)
+    assert given.state.keys() == source.state.keys()
+    np.testing.assert_array_equal(given.state["params"], source.state["params"])
+    assert (given.parents == -1).all()
+    assert header(tmp_path / "out").config.num_samples == (30, 50)
+    assert len(start.read_population(1)) == 50
+
+
+def test_what_the_earlier_run_cost_is_part_of_epsilon(tmp_path, config, digits, ledger, first):
+    finish(tmp_path / "second", replace(config, initial=str(first)), digits, ledger)
+    finish(tmp_path / "third", replace(config, initial=f"{tmp_path / 'second'}:1"), digits, ledger)
+    all_charges = ledger.spent("digits")  # nine votings
+    told = privacy(tmp_path / "third")
+    assert told["epsilon"] == composed_epsilon(all_charges, config.delta)
+    assert told["epsilon"] > config.epsilon + 3
+    assert told["generations"][0]["epsilon"] == privacy(tmp_path / "second")["epsilon"]
+    assert "earlier run" in told["start"]
+    assert "without looking" in privacy(first)["start"]
+
+
+def test_an_earlier_runs_own_samples_file_tells_what_it_cost(
+    tmp_path, config, digits, ledger, first
+):
+    given = initial.read(settled(replace(config, initial=str(first / "samples.npz"))), tuple("012"))
+    assert given.known
+    assert given.complete
+    assert sum(charge.generations for charge in given.inherited) == 3
+
+
+def test_another_generator_adopts_the_pictures(tmp_path, config, digits, ledger, first):
+    changed = replace(config, **SD, initial=f"{first}:3")
+    finish(tmp_path / "out", changed, digits, ledger)
+    folder = RunFolder(tmp_path / "out")
+    adopted, source = folder.read_population(0), RunFolder(first).read_population(3)
+    np.testing.assert_array_equal(adopted.class_ids, source.class_ids)
+    near = np.abs(adopted.images.mean((1, 2, 3)) - source.images.mean((1, 2, 3)))
+    other = np.abs(adopted.images.mean((1, 2, 3)) - source.images[::-1].mean((1, 2, 3)))
+    assert near.mean() < other.mean() / 3
+    assert set(adopted.state) == {"latents", "prompt"}
+
+
+def test_pictures_of_somebody_else_come_in_class_blocks_with_their_prompts(
+    tmp_path, config, digits, ledger, foreign
+):
+    finish(tmp_path / "out", replace(config, **SD, initial=str(foreign)), digits, ledger)
+    adopted = RunFolder(tmp_path / "out").read_population(0)
+    assert adopted.class_ids.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert adopted.state["prompt"].tolist() == [f"a {i}" for i in range(9)]
+    assert np.diff(adopted.images.mean((1, 2, 3))).min() > 0  # each as bright as it was given
+    told = privacy(tmp_path / "out")
+    assert "the owner gave" in told["start"]
+    assert told["epsilon"] <= config.epsilon
+
+
+def test_pictures_have_labels_if_the_file_says_so(tmp_path, config, digits, foreign):
+    samples = np.load(foreign)["samples"]
+    labels = [2, 1, 0] * 3
+    np.savez(tmp_path / "labelled.npz", samples=samples, labels=labels)
+    asked = replace(config, image_size=28, initial=str(tmp_path / "labelled.npz"))
+    given = initial.read(asked, tuple("012"))
+    assert given.population.class_ids.tolist() == labels
+    assert given.population.images.shape == (9, 28, 28, 3)
+
+
+def test_prompts_of_the_run_are_shared_out_where_the_file_has_none(
+    tmp_path, config, digits, ledger, foreign
+):
+    np.savez(tmp_path / "plain.npz", samples=np.load(foreign)["samples"])
+    asked = replace(config, **SD, initial=str(tmp_path / "plain.npz"), prompts=("x", "y"))
+    finish(tmp_path / "out", asked, digits, ledger)
+    adopted = RunFolder(tmp_path / "out").read_population(0)
+    assert adopted.state["prompt"].tolist() == ["x", "x", "y"] * 3
+
+
+def refused(error, match, tmp_path, config, digits, ledger):
+    with pytest.raises(error, match=match):
+        start_run(tmp_path / "out", config, digits, ledger)
+    assert not (tmp_path / "out").exists()
+    assert sum(entry.reserved for entry in ledger.datasets()) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "match"),
+    [
+        ("{first}:7", RunError, "has 4 generations"),
+        ("{first}/manifest.json", DataError, "holds no pictures"),
+        ("{first}/nothing", ConfigError, "no run and no file"),
+        ("{foreign}", ConfigError, "cannot go on from given pictures"),
+    ],
+)
+def test_what_cannot_be_started_from(
+    tmp_path, config, digits, ledger, first, foreign, text, error, match
+):
+    asked = replace(config, initial=text.format(first=first, foreign=foreign))
+    refused(error, match, tmp_path, asked, digits, ledger)
+
+
+def test_other_classes_and_missing_classes_are_refused(
+    tmp_path, config, digits, ledger, first, foreign
+):
+    unclassed = replace(config, classes="none", prompts=("a",), initial=str(first))
+    refused(DataError, "other classes", tmp_path, unclassed, digits, ledger)
+    samples = np.load(foreign)["samples"]
+    for labels, match in (([0, 1] * 4 + [0], "has 0 pictures"), ([0, 1, 5] * 3, "labels up to 5")):
+        np.savez(tmp_path / "bad.npz", samples=samples, labels=labels)
+        asked = replace(config, **SD, initial=str(tmp_path / "bad.npz"))
+        refused(DataError, match, tmp_path, asked, digits, ledger)
