@@ -5,6 +5,8 @@ from __future__ import annotations
 GENERATORS = {
     "avatar": "pe_engine.generators.avatar:Avatar",
     "composite": "pe_engine.generators.composite:Composite",
+    "image_pool": "pe_engine.generators.image_pool:ImagePool",
+    "improved_diffusion": "pe_engine.generators.improved_diffusion:ImprovedDiffusion",
     "stable_diffusion": "pe_engine.generators.stable_diffusion:StableDiffusion",
     "text_render": "pe_engine.generators.text_render:TextRender",
 }
