@@ -5,8 +5,10 @@ from __future__ import annotations
 GENERATORS = {
     "avatar": "pe_engine.generators.avatar:Avatar",
     "composite": "pe_engine.generators.composite:Composite",
+    "hf_inference": "pe_engine.generators.hf_inference:HFInference",
     "image_pool": "pe_engine.generators.image_pool:ImagePool",
     "improved_diffusion": "pe_engine.generators.improved_diffusion:ImprovedDiffusion",
+    "openai_images": "pe_engine.generators.openai_images:OpenAIImages",
     "stable_diffusion": "pe_engine.generators.stable_diffusion:StableDiffusion",
     "text_render": "pe_engine.generators.text_render:TextRender",
 }
