@@ -10,12 +10,13 @@ import hashlib
 import os
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -59,6 +60,14 @@ class Batch:
     digests: list[bytes]
     done: int
     skipped: tuple[Skipped, ...]
+
+
+class Decode(Protocol):
+    """Decodes single images of a data set, in any order; called from one thread at a time."""
+
+    def __call__(self, places: Sequence[int], image_size: int) -> list[np.ndarray | None]:
+        """The images at these places in ``class_ids``: uint8 ``(S, S, 3)``, RGB, or
+        ``(S, S, 1)``; None for one that cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +158,26 @@ class PrivateDataset:
             finally:
                 pool.shutdown(cancel_futures=True)
         self.check_not_empty(found)
+
+    @contextmanager
+    def decoder(self) -> Iterator[Decode]:
+        """The function that decodes single images, while the context is open."""
+        with self._source.reader() as read, self._pool(None) as pool:
+
+            def decode_one(place: int, image_size: int) -> np.ndarray | None:
+                try:
+                    return decode(read(self._names[place]), image_size, self._limits.pixels)
+                except UnreadableError:
+                    return None
+
+            yield lambda places, size: list(pool.map(decode_one, places, repeat(size)))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the files' names and sizes, in hexadecimal digits; for the owner."""
+        digest = hashlib.sha256()
+        for name in self._names:
+            digest.update(f"{name}\0{self._source.size(name)}\0".encode())
+        return digest.hexdigest()
 
     def check_not_empty(self, count: int) -> None:
         """Raises DataError when ``count``, the number of images that could be read, is 0."""

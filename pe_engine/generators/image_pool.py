@@ -1,0 +1,232 @@
+"""Draws from a public pool of images: the nearest-image simulator of Sim-PE.
+
+Lin et al., "Differentially Private Synthetic Data via APIs 3: Using Simulators Instead of
+Foundation Model", 2025. A new image is any of the pool; a variation is one of the images of the
+pool that are nearest to its parent. Images of the pool leave as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pe_engine.data import open_dataset
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.errors import ConfigError, DataError, GeneratorError
+from pe_engine.generators.base import Facts, Generator, State
+from pe_engine.generators.options import check_options, option
+from pe_engine.generators.pool_features import PoolEmbedder, PoolFeatures, pool_features
+from pe_engine.generators.pool_search import ANY, METRICS, UNREADABLE, PoolSearch
+
+MOST_NEIGHBOURS = 10_000
+AUTO_SHARE = 0.01
+AUTO_NEIGHBOURS = (10, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The settings of ``ImagePool``."""
+
+    pool: str = option("", "folder or zip of public images", opens="path")
+    embedder: str = option("pixels", "what tells which images are near", choices=tuple(EMBEDDERS))
+    metric: str = option("l2", "how features are compared", choices=METRICS)
+    radius: float | None = option(
+        None,
+        "how many images are near at degree 1; below 1, which share of the pool; auto: a hundredth",
+        low=1e-6,
+        high=MOST_NEIGHBOURS,
+    )
+    use_classes: bool = option(True, "draw a class from the pool's class of that name, if any")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+class ImagePool(Generator):
+    """A public pool of images. Its state: ``place`` (int64), the image's number in the pool, and
+    ``pool_class`` (int64), the class of the pool that it and its variations are drawn from, or -1.
+
+    Args:
+        image_size: height and width of the images in pixels.
+        device: torch device that embeds and compares.
+        options: fields of ``Options``.
+
+    Raises:
+        ConfigError: an option is out of its range.
+        GeneratorError: there is no pool that can be read.
+    """
+
+    summary: ClassVar[str] = (
+        "draws from your folder or zip of public images, which leave as they are; no prompts"
+    )
+    facts: ClassVar[Facts] = Facts(
+        needs="any CPU; a public pool of images, at most 1,000,000",
+        sends="nothing",
+        cost="decoding the pool once; then seconds, or minutes for a million images",
+        degrees="share of the radius: how many nearest images of the pool to choose among",
+        offline="yes, with the embedder pixels or one that was downloaded",
+    )
+    Options: ClassVar[type] = Options
+
+    def __init__(self, image_size: int, device: str, **options) -> None:
+        self.options = Options(**options)
+        self.image_size = image_size
+        self.device = device
+        self.batch_size = min(4096, max(64, 2**24 // image_size**2))
+        self._embedder = PoolEmbedder(self.options.embedder, image_size, device)
+        self._folder: Path | None = None
+        self._open = ExitStack()
+        try:
+            self._pool = open_dataset(Path(self.options.pool))
+            self._decode = self._open.enter_context(self._pool.decoder())
+        except DataError as error:
+            raise GeneratorError(f"The pool cannot be used. {error}") from error
+
+    @classmethod
+    def fitting_size(cls, options: Any, asked: int | None) -> int:
+        """Any size; 64 if none is asked for.
+
+        Raises:
+            ConfigError: no pool is named, or there is none.
+        """
+        if not options.pool:
+            raise ConfigError(
+                "The generator image_pool draws from public images of your own. Name their folder "
+                "or zip in its option pool."
+            )
+        if not Path(options.pool).exists():
+            raise ConfigError(
+                f"There is no folder or zip {options.pool!r} for the option pool. Choose another."
+            )
+        return asked or 64
+
+    def keep_in(self, folder: Path) -> None:
+        """The features of the pool lie there; see ``Generator.keep_in``."""
+        self._folder = folder
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._open.close()
+
+    def random(
+        self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
+    ) -> State:
+        """Images of the pool, each at most once in a batch while there are enough; see
+        ``Generator.random``."""
+        classes = self._classes_for(class_names)
+        places = np.empty(len(classes), np.int64)
+        for one in np.unique(classes):
+            rows = np.flatnonzero(classes == one)
+            places[rows] = _dealt(self._members(one), len(rows), rng)
+        return {"place": places, "pool_class": classes}
+
+    def vary(self, state: State, degree: float, rng: np.random.Generator) -> State:
+        """Any of the k nearest images to each parent, itself included, with equal chances; see
+        ``Generator.vary``.
+
+        k = 1 + round(degree * (R - 1)), where R is the radius in images.
+        """
+        places, classes = state["place"], state["pool_class"]
+        counts = self._counts(classes, degree)
+        drawn = (rng.random(len(places)) * counts).astype(np.int64)
+        moving = np.flatnonzero(drawn)
+        near = self._search.neighbours(places[moving], classes[moving], counts[moving])
+        children = places.copy()
+        children[moving] = [row[i] for row, i in zip(near, drawn[moving], strict=True)]
+        return {"place": children, "pool_class": classes}
+
+    def render(self, state: State, preview: bool = False) -> np.ndarray:
+        """The images, decoded now; a preview is no cheaper. See ``Generator.render``."""
+        different, rows = np.unique(state["place"], return_inverse=True)
+        images = np.empty((len(different), self.image_size, self.image_size, 3), np.uint8)
+        for i, pixels in enumerate(self._decode(different.tolist(), self.image_size)):
+            if pixels is None:
+                raise GeneratorError(
+                    "An image of the pool can no longer be read. Put the pool back as it was and "
+                    "resume."
+                )
+            images[i] = pixels
+        return images[rows]
+
+    def adopt(
+        self,
+        images: np.ndarray,
+        class_names: Sequence[str],
+        prompts: Sequence[str],
+        rng: np.random.Generator,
+    ) -> State:
+        """The nearest image of the pool to each given one; see ``Generator.adopt``."""
+        classes = self._classes_for(class_names)
+        nearest = self._search.nearest(self._embedder.embed_given(images), classes, 1)
+        return {"place": nearest[:, 0], "pool_class": classes}
+
+    @cached_property
+    def _features(self) -> PoolFeatures:
+        if self._folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="pe-pool-"))
+            clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._open.callback(clean)
+            self._folder = folder
+        return pool_features(self._pool, self._decode, self._embedder, self._folder)
+
+    @cached_property
+    def _classes(self) -> np.ndarray:
+        """int64 ``(M,)``: the pool's class of each image, or ``UNREADABLE``."""
+        return np.where(self._features.readable, self._pool.class_ids, UNREADABLE)
+
+    @cached_property
+    def _sizes(self) -> dict[int, int]:
+        """How many images of each class of the pool can be read; under ``ANY``, of all."""
+        ids, sizes = np.unique(self._classes[self._features.readable], return_counts=True)
+        by_class = dict(zip(ids.tolist(), sizes.tolist(), strict=True))
+        return {**by_class, ANY: sum(by_class.values())}
+
+    @cached_property
+    def _search(self) -> PoolSearch:
+        return PoolSearch(self._features, self._classes, self.options.metric, self.device)
+
+    def _members(self, pool_class: int) -> np.ndarray:
+        """The images of a class of the pool, or all that can be read, int64 ``(n,)``."""
+        return np.flatnonzero(
+            self._features.readable if pool_class == ANY else self._classes == pool_class
+        )
+
+    def _classes_for(self, class_names: Sequence[str]) -> np.ndarray:
+        """The pool's class for each name, int64 ``(n,)``; ``ANY`` where it has none."""
+        known = {}
+        if self.options.use_classes and self._pool.rule != "none":
+            names = enumerate(self._pool.class_names)
+            known = {name: i for i, name in names if i in self._sizes}
+        return np.array([known.get(name, ANY) for name in class_names], np.int64)
+
+    def _counts(self, classes: np.ndarray, degree: float) -> np.ndarray:
+        """k for each image, int64 ``(n,)``."""
+        radius = self.options.radius
+        k = {c: neighbours(degree, radius, self._sizes[c]) for c in np.unique(classes).tolist()}
+        return np.array([k[c] for c in classes.tolist()], np.int64)
+
+
+def neighbours(degree: float, radius: float | None, size: int) -> int:
+    """k, among how many of ``size`` images a variation is drawn: 1 at degree 0, R at degree 1."""
+    if radius is None:
+        reach = min(max(AUTO_SHARE * size, AUTO_NEIGHBOURS[0]), AUTO_NEIGHBOURS[1])
+    else:
+        reach = radius * size if radius < 1 else radius
+    reach = min(size, MOST_NEIGHBOURS, max(1, round(reach)))
+    return 1 + round(degree * (reach - 1))
+
+
+def _dealt(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` of the members, int64, in random order; one comes again only after all others."""
+    rounds, rest = divmod(count, len(members))
+    whole = [rng.permutation(members) for _ in range(rounds)]
+    return np.concatenate([*whole, rng.choice(members, rest, replace=False)])

@@ -1,0 +1,145 @@
+"""The features of all images of a pool, computed once and kept in a file.
+
+Nothing but features stays of an image: for a million of them, thumbnails take 1.5 GB on the disk
+and a few megabytes of memory.
+
+    FOLDER/
+      features.npy   float16 (M, D); a row of zeros where an image cannot be read
+      readable.npy   bool (M,)
+      pool.json      what the two were computed from; written last
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from pe_engine.components import load_class
+from pe_engine.data import Decode, PrivateDataset
+from pe_engine.embedders import EMBEDDERS
+from pe_engine.embedders.base import Embedder
+from pe_engine.errors import GeneratorError
+from pe_engine.files import atomic_write, owner_folder
+from pe_engine.images import to_uint8
+
+THUMBNAIL = 16
+"""Pixels at which the embedder "pixels" compares images: 768 numbers each. What is left of an image
+at that size says well enough which others are like it, and a million fit."""
+
+_BATCH_BYTES = 64 * 2**20
+_MOST_IN_BATCH = 1024
+_SCATTERED_ROWS = 64  # read at once
+
+
+@dataclass(frozen=True)
+class PoolFeatures:
+    """What is known of a pool of M images.
+
+    Attributes:
+        path: a .npy file, float16 ``(M, D)``.
+        readable: bool ``(M,)``.
+    """
+
+    path: Path
+    readable: np.ndarray
+
+    def rows(self, places: np.ndarray | slice) -> np.ndarray:
+        """float32 ``(n, D)``, the features of some images."""
+        if isinstance(places, slice):
+            return self._mapped()[places].astype(np.float32)
+        # the system may map megabytes around each row
+        parts = np.array_split(places, -(-len(places) // _SCATTERED_ROWS))
+        return np.concatenate([self._mapped()[part] for part in parts]).astype(np.float32)
+
+    @property
+    def dimension(self) -> int:
+        return self._mapped().shape[1]
+
+    def _mapped(self) -> np.ndarray:
+        """The file, mapped anew each time, so that what has been read does not stay in memory."""
+        return np.load(self.path, mmap_mode="r")
+
+
+class PoolEmbedder:
+    """An embedder of ``EMBEDDERS`` at the size at which images of a pool are compared.
+
+    Args:
+        image_size: height and width of the synthetic images.
+    """
+
+    def __init__(self, name: str, image_size: int, device: str) -> None:
+        self.size = min(image_size, THUMBNAIL) if name == "pixels" else image_size
+        self.key = f"{name} {self.size}"
+        self._embedder: Embedder = load_class(EMBEDDERS, name)(self.size, device, False)
+        self.dimension = self._embedder.dimension
+
+    def embed(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """float16 ``(n, D)`` of n images of this size, uint8, grey or RGB."""
+        images = np.empty((len(pixels), self.size, self.size, 3), np.uint8)
+        for i, one in enumerate(pixels):
+            images[i] = one
+        return self._embedder.embed(images).astype(np.float16)
+
+    def embed_given(self, images: np.ndarray) -> np.ndarray:
+        """float32 ``(N, D)`` of images of any size, uint8 ``(N, H, W, 3)``, as precise as those of
+        the pool."""
+        pixels = [to_uint8(Image.fromarray(np.ascontiguousarray(i)), self.size) for i in images]
+        return self.embed(pixels).astype(np.float32)
+
+
+def pool_features(
+    pool: PrivateDataset, decode: Decode, embedder: PoolEmbedder, folder: Path
+) -> PoolFeatures:
+    """The features of a pool: those in ``folder`` if they are of this pool and embedder, else
+    computed now.
+
+    Raises:
+        GeneratorError: no image of the pool can be read.
+    """
+    found = PoolFeatures(folder / "features.npy", np.empty(0, bool))
+    made_from = json.dumps({"pool": pool.fingerprint(), "embedder": embedder.key})
+    note = folder / "pool.json"
+    if not (note.is_file() and note.read_text(encoding="utf-8") == made_from):
+        owner_folder(folder)
+        note.unlink(missing_ok=True)
+        _compute(len(pool), decode, embedder, folder)
+        with atomic_write(note) as file:
+            file.write(made_from.encode())
+    return PoolFeatures(found.path, np.load(folder / "readable.npy"))
+
+
+def _compute(count: int, decode: Decode, embedder: PoolEmbedder, folder: Path) -> None:
+    readable = np.zeros(count, bool)
+    with atomic_write(folder / "features.npy") as file:
+        _write_header(file, (count, embedder.dimension))
+        for places in _batches(count, embedder.size):
+            pixels = decode(places, embedder.size)
+            here = np.array([one is not None for one in pixels])
+            features = np.zeros((len(places), embedder.dimension), np.float16)
+            if here.any():
+                features[here] = embedder.embed([one for one in pixels if one is not None])
+            file.write(features.data)
+            readable[places] = here
+    if not readable.any():
+        raise GeneratorError(
+            f"None of the {count:,} images of the pool can be read. Choose another pool."
+        )
+    with atomic_write(folder / "readable.npy") as file:
+        np.save(file, readable)
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, int]) -> None:
+    # row after row, not through a map of the file: a full disk is then an error and not a crash
+    about = {"descr": "<f2", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+
+
+def _batches(count: int, size: int) -> Iterator[range]:
+    step = max(1, min(_MOST_IN_BATCH, _BATCH_BYTES // (3 * size**2)))
+    return (range(start, min(start + step, count)) for start in range(0, count, step))
