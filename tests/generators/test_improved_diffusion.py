@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from pe_engine.errors import ConfigError, GeneratorError
-from pe_engine.generators.improved_diffusion import ImprovedDiffusion, from_bytes, to_bytes
+from pe_engine.generators.improved_diffusion import (
+    ImprovedDiffusion,
+    Noise,
+    from_bytes,
+    to_bytes,
+)
 from pe_engine.generators.improved_options import Options
 from pe_engine.generators.improved_unet import UNet
 
@@ -122,6 +127,14 @@ def test_an_image_does_not_depend_on_how_many_are_made_at_once(build, use_ddim):
     assert np.abs(one["pixels"].astype(int) - two["pixels"]).max() <= 1
     one, two = vary(many, one, 0.6), vary(few, one, 0.6)
     assert np.abs(one["pixels"].astype(int) - two["pixels"]).max() <= 1
+
+
+@pytest.mark.parametrize(("use_ddim", "draws"), [(True, 1), (False, STEPS)])
+def test_only_ancestral_steps_draw_noise_on_the_way(build, monkeypatch, use_ddim, draws):
+    drawn, draw = [], Noise.__call__
+    monkeypatch.setattr(Noise, "__call__", lambda noise: drawn.append(1) or draw(noise))
+    make(build(use_ddim=use_ddim))
+    assert len(drawn) == draws
 
 
 def test_bytes_survive_the_way_through_floats():
