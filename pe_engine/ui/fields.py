@@ -21,7 +21,7 @@ from pe_engine.config import (
 )
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.presets import FIRST, PRESETS
-from pe_engine.ui.public_models import shown_generators
+from pe_engine.ui.public_models import is_public, shown_generators
 from pe_engine.ui.settings import shown_fields
 
 BUDGET_FIELDS = ("epsilon", "delta", "iterations", "neighbours", "adjacency", "threshold")
@@ -75,15 +75,20 @@ def preset_config(name: str) -> RunConfig:
     return RunConfig(dataset_name="preset", **PRESETS[name].settings)
 
 
-def preset_field() -> gr.Dropdown:
+def preset_field(form: Form) -> gr.Dropdown:
     """Not a setting itself: choosing one fills in the others."""
     return gr.Dropdown(
-        [(preset.title, name) for name, preset in PRESETS.items()],
+        [(PRESETS[name].title, name) for name in shown_presets(form.owner)],
         value=FIRST,
         label="Preset",
         info=PRESETS[FIRST].summary,
         filterable=False,
     )
+
+
+def shown_presets(owner: bool) -> list[str]:
+    """The presets that may be used."""
+    return [name for name in PRESETS if owner or is_public(preset_config(name))]
 
 
 def name_field(form: Form) -> None:
@@ -224,9 +229,8 @@ def _option(option: Option, shown: Any) -> Component:
     if option.kind is bool:
         return gr.Checkbox(shown, label=label, info=option.help)
     if option.choices:
-        return gr.Dropdown(
-            list(option.choices), value=shown, label=label, info=option.help, filterable=False
-        )
+        choices = ["auto"] * (option.default is None) + [*option.choices]
+        return gr.Dropdown(choices, value=shown, label=label, info=option.help, filterable=False)
     wide = "wide" if _is_text(option) else None
     return gr.Textbox(shown, label=label, info=option.help, max_lines=1, elem_classes=wide)
 

@@ -61,7 +61,7 @@ def _setup(form: Form, place: str) -> tuple[Component, ...]:
         form_fields.name_field(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>What to make</h2>", apply_default_css=False)
-        preset = form_fields.preset_field()
+        preset = form_fields.preset_field(form)
         form_fields.generator_fields(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Privacy budget</h2>", apply_default_css=False)

@@ -39,6 +39,15 @@ def check_public(config: RunConfig) -> None:
     _check_options(config.generator, config.generator_options)
 
 
+def is_public(config: RunConfig) -> bool:
+    """Whether ``check_public`` lets it pass."""
+    try:
+        check_public(config)
+    except ConfigError:
+        return False
+    return True
+
+
 def _check_options(generator: str, given: Mapping[str, Any]) -> None:
     if generator not in shown_generators(owner=False):
         raise ConfigError(

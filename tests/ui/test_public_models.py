@@ -6,10 +6,19 @@ from pe_engine.components import generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
+from pe_engine.presets import PRESETS
+from pe_engine.ui.fields import shown_presets
 from pe_engine.ui.public_models import PAID, PUBLIC_MODELS, check_public, shown_generators
 
 OPTIONS = [(name, option) for name in GENERATORS for option in generator_options(name)]
 PLAIN_TEXTS = {  # read, sent to a text encoder or drawn, but never opened
+    "hf_inference": {"model", "negative_prompt", "template", "variation_model"},
+    "improved_diffusion": {
+        "attention_resolutions",
+        "timestep_respacing",
+        "variation_degree_schedule",
+    },
+    "openai_images": {"edit_prompt", "model", "size", "template"},
     "stable_diffusion": {"negative_prompt", "template"},
 }
 
@@ -68,3 +77,9 @@ def test_every_option_that_may_hold_any_text_is_known():
         if option.kind is str and not option.choices and not option.opens:
             free[name].add(option.name)
     assert {name: texts for name, texts in free.items() if texts} == PLAIN_TEXTS
+
+
+def test_presets_that_a_server_would_refuse_are_not_offered():
+    offered = shown_presets(owner=False)
+    assert {"handwriting", "text", "cats"} <= set(offered) < set(PRESETS)
+    assert shown_presets(owner=True) == list(PRESETS)
