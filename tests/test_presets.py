@@ -10,9 +10,11 @@ from pe_engine.arguments import build_parser, config_of
 from pe_engine.build import plan_budget
 from pe_engine.components import checked_options
 from pe_engine.config import RunConfig
+from pe_engine.datasets import DATASETS
 from pe_engine.presets import FIRST, PRESETS
 from pe_engine.privacy.accounting import epsilon_spent
 from pe_engine.reporting import describe_presets
+from pe_engine.starting import MAX_POPULATION_BYTES
 
 
 def preset(name):
@@ -20,6 +22,8 @@ def preset(name):
 
 
 CATS = preset("cats")
+CIFAR10 = ("cifar10_conditional", "cifar10_unconditional")
+CAMELYON17 = "camelyon17_conditional"
 MNIST = preset("mnist")
 
 
@@ -83,3 +87,69 @@ def test_mnist_varies_as_much_as_sim_pe_on_average():
         for f, s, r, w in zip(fonts, sizes, turns, strokes, strict=True)
     ]
     assert MNIST.degree_schedule == tuple(round(mean, 2) for mean in means[1:])
+
+
+# What scripts/main_improved_diffusion_*.sh of microsoft/DPSDA at 86f38e3 give to main.py
+SEEDS_MODEL = {
+    "model_image_size": 64,
+    "num_channels": 192,
+    "num_res_blocks": 3,
+    "learn_sigma": True,
+    "class_cond": True,
+    "diffusion_steps": 4000,
+    "noise_schedule": "cosine",
+    "rescale_timesteps": False,
+    "use_ddim": True,
+    "model_path": "models/imagenet64_cond_270M_250K.pt",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma", "samples", "threshold", "respacing", "schedule"),
+    [
+        *(
+            (name, 7.071, 50_000, 10, "100", ",".join(str(2 * t) for t in range(21)))
+            for name in CIFAR10
+        ),
+        (CAMELYON17, 2.1793, 302_436, 4, "ddim10", "0,0,0,0,0,1,1,1,1,1,2,2,2,2,2,3,3,3,3,3"),
+    ],
+)
+def test_improved_diffusion_runs_are_the_seeds(
+    name, sigma, samples, threshold, respacing, schedule
+):
+    config = preset(name)
+    options = checked_options(config.generator, config.generator_options)
+    assert {key: getattr(options, key) for key in SEEDS_MODEL} == SEEDS_MODEL
+    assert options.timestep_respacing == respacing
+    used = schedule.partition(",")[2]  # the first, of generation 0, is never used
+    assert options.variation_degree_schedule == used
+    assert len(options.starts()) == config.iterations == schedule.count(",")
+    assert sigma <= plan_budget(config).noise_multiplier < 1.001 * sigma
+    assert config.sample_schedule == (samples,) * (config.iterations + 1)
+    assert (config.image_size, config.lookahead, config.threshold) == (64, 8, threshold)
+    assert (config.neighbours, config.embedder, config.metric) == (1, "inception", "l2")
+
+
+def test_classes_are_what_the_seeds_scripts_say():
+    assert [preset(name).classes for name in (*CIFAR10, CAMELYON17)] == ["auto", "none", "auto"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_population_fits(name):
+    config = preset(name)
+    size = config.image_size or 64
+    assert 3 * size**2 * max(config.sample_schedule) <= MAX_POPULATION_BYTES
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_many_look_ahead_images_need_not_be_kept(name):
+    config = preset(name)
+    assert config.fresh_children == (max(config.sample_schedule) >= 50_000)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_what_the_data_sets_suggest_can_be_typed(name):
+    folder, words = DATASETS[name].run
+    arguments = ["run", f"DEST/{folder}", "--output", "OUT", *shlex.split(words)]
+    config = config_of(build_parser().parse_args(arguments))
+    assert config.dataset_name == folder  # its budget is kept under it, so that none has "train"
