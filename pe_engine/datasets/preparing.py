@@ -95,10 +95,10 @@ def _fetched(name: str, target: Path, say: Callable[[str], None]) -> Path:
     try:
         download(dataset.url, part, 2 * dataset.size)
     except DownloadError as error:
-        reason = str(error)
-        again = "" if not part.exists() else " Try the same command again to go on from there. Or:"
+        again = " Try the same command again: it goes on from there if the server can. Or:"
         raise DataError(
-            f"{dataset.archive} cannot be had: {reason}.{again} {_by_hand(name, target)}"
+            f"{dataset.archive} cannot be had: {error}.{again if part.exists() else ''} "
+            f"{_by_hand(name, target)}"
         ) from error
     return part.replace(archive)
 
