@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,41 +154,51 @@ class Callers:
         Raises:
             GeneratorError: the first of those that have failed, with what to do.
         """
+        failures: list[Passing | GeneratorError] = []
         stop = threading.Event()
-        begun = [self._pool.submit(self._patiently, call, stop) for call in calls]
+        begun = [self._pool.submit(self._patiently, call, stop, failures) for call in calls]
         wait(begun, return_when=FIRST_EXCEPTION)
-        failed = next(filter(_has_failed, begun), None)
         stop.set()
-        wait(begun)
-        if failed is None:
+        for done in begun:
+            done.result()  # a fault of this program, if there is one
+        if not failures:
             return
-        error = failed.exception()
-        if isinstance(error, Passing):
-            error = GeneratorError(
+        sentence = str(failures[0])
+        if isinstance(failures[0], Passing):
+            sentence = (
                 f"{self._service} gave no image in {self._attempts} attempts, the last time "
-                f"because {error}. Try again later."
+                f"because {sentence}. Try again later."
             )
-        raise GeneratorError(f"{error} {KEPT}") if isinstance(error, GeneratorError) else error
+        raise GeneratorError(f"{sentence} {KEPT}")
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _patiently(self, call: Callable[[], None], stop: threading.Event) -> None:
+    def _patiently(
+        self,
+        call: Callable[[], None],
+        stop: threading.Event,
+        failures: list[Passing | GeneratorError],
+    ) -> None:
         import tenacity
 
-        if stop.is_set():
-            return
-        tenacity.Retrying(
+        def unless_stopped() -> None:
+            if not stop.is_set():
+                call()
+
+        repeated = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
             wait=_pause,
             sleep=tenacity.sleep_using_event(stop),
             stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(stop),
             reraise=True,
-        )(call)
-
-
-def _has_failed(call: Future[None]) -> bool:
-    return call.done() and call.exception() is not None
+        )
+        try:
+            repeated(unless_stopped)
+        except (Passing, GeneratorError) as error:
+            if not stop.is_set():  # else it would have been repeated
+                failures.append(error)
+            stop.set()  # here, before this thread takes up another call
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

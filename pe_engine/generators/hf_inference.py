@@ -21,7 +21,7 @@ from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
 from pe_engine.generators.services import MOST_PIXELS, ServiceGenerator, ServiceOptions, Wish
-from pe_engine.generators.wire import BoundedClient, call, check_address
+from pe_engine.generators.wire import BoundedClient, call, check_address, check_key
 from pe_engine.hub import is_name
 from pe_engine.images import png_bytes
 
@@ -114,7 +114,10 @@ class HFInference(ServiceGenerator):
     @classmethod
     def fitting_size(cls, options: Options, asked: int | None) -> int:
         """At most what is asked of the service; see ``Generator.fitting_size``."""
-        if not options.endpoint and _token() is None:
+        token = _token()
+        if token is not None:
+            check_key(KEY_NAME, token)
+        elif not options.endpoint:
             raise GeneratorError(
                 f"There is no token for Hugging Face. Put one that may call inference providers "
                 f"into the environment variable {KEY_NAME}, or log in with 'hf auth login'."

@@ -23,7 +23,7 @@ from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
 from pe_engine.generators.services import MOST_PIXELS, ServiceGenerator, ServiceOptions, Wish
-from pe_engine.generators.wire import BoundedClient, call, check_address
+from pe_engine.generators.wire import BoundedClient, call, check_address, check_key
 from pe_engine.images import png_bytes
 
 if TYPE_CHECKING:
@@ -247,6 +247,5 @@ def _key() -> str:
             f"There is no key. Put your key for the service into the environment variable "
             f"{KEY_NAME} and start again; for a server that needs none put any word there."
         )
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise GeneratorError(f"The key in {KEY_NAME} has characters that no key has. Copy it anew.")
+    check_key(KEY_NAME, key)
     return key

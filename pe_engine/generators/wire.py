@@ -150,6 +150,12 @@ def check_address(name: str, address: str) -> None:
         )
 
 
+def check_key(name: str, key: str) -> None:
+    """Raises GeneratorError, without the key, if it cannot stand in a header."""
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise GeneratorError(f"The key in {name} has characters that no key has. Copy it anew.")
+
+
 def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_private

@@ -15,13 +15,20 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from huggingface_hub import close_session
 from PIL import Image
 
+from pe_engine.components import generator_class
+
+KINDS = ("openai_images", "hf_inference")
 KEY = "sk-a-secret-of-the-user-0123456789"
 FAULTS = ("429", "500", "503", "hang", "cut", "no json", "no image", "half an image")
 MOST_FAULTS = 4  # of one call, so that a run with eight attempts always comes through
@@ -32,7 +39,7 @@ class Asked:
     """A request. ``image`` is that of a variation, PNG."""
 
     path: str
-    key: str
+    key: str | None
     fields: dict[str, object]
     image: bytes | None
     number: int
@@ -41,13 +48,43 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """``promised`` bytes are announced, if more than there are: the connection is cut then."""
+    """``promised`` bytes are announced, if more than there are: the connection is cut then.
+    ``drip`` seconds pass between any two bytes."""
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "application/json"
     promised: int | None = None
+    drip: float = 0.0
+
+
+def address(kind: str, server: ImageServer) -> dict[str, Any]:
+    """Options that lead to the server, with 1,000 calls agreed to."""
+    there = {
+        "openai_images": {"base_url": f"{server.url}/v1", "model": "local", "size": "64x64"},
+        "hf_inference": {"endpoint": f"{server.url}/hf", "size": 64},
+    }
+    return {"most_calls": 1000, **there[kind]}
+
+
+@contextmanager
+def generators() -> Iterator[Callable[..., Any]]:
+    """``make(kind, server, folder, **options)``: the generator of that name, which asks ``server``
+    and keeps its answers in ``folder``. All are closed in the end."""
+    made = []
+
+    def make(
+        kind: str, server: ImageServer, folder: Path, image_size: int = 32, **more: Any
+    ) -> Any:
+        made.append(generator_class(kind)(image_size, "cpu", **address(kind, server) | more))
+        made[-1].keep_in(folder)
+        return made[-1]
+
+    yield make
+    for generator in made:
+        generator.close()
+    close_session()
 
 
 class ImageServer:
@@ -68,6 +105,7 @@ class ImageServer:
         self.asked: list[Asked] = []
         self.answered: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.model_card: dict[str, object] = {}
         self.strangers = 0
         self.most_at_once = self._under_way = 0
         self._lock = threading.Lock()
@@ -85,6 +123,10 @@ class ImageServer:
             def do_GET(self) -> None:
                 server.give(self)
 
+            def handle(self) -> None:
+                with suppress(ConnectionResetError):  # a client that was killed
+                    super().handle()
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -98,10 +140,6 @@ class ImageServer:
         self._closing.set()
         self._http.shutdown()
         self._http.server_close()
-
-    @property
-    def base_url(self) -> str:
-        return f"{self.url}/v1"
 
     # ----------------------------------------------------------------------------------------------
 
@@ -120,7 +158,9 @@ class ImageServer:
 
     def give(self, handler: BaseHTTPRequestHandler) -> None:
         """A picture that an answer has named, or what the hub says of a model."""
-        asked = Asked(handler.path, "", {"authorization": handler.headers["Authorization"]}, None, 0)
+        asked = Asked(
+            handler.path, None, {"authorization": handler.headers["Authorization"]}, None, 0
+        )
         self.asked.append(asked)
         reply = self.special(asked)
         if reply is None and handler.path.startswith("/api/models/"):
@@ -181,8 +221,11 @@ class ImageServer:
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(reply.body)
-        handler.wfile.flush()
+        step = 1 if reply.drip else max(1, len(reply.body))
+        for start in range(0, len(reply.body), step):
+            handler.wfile.write(reply.body[start : start + step])
+            handler.wfile.flush()
+            self._closing.wait(reply.drip)
         if reply.promised:
             handler.close_connection = True
         if key is not None:
