@@ -58,14 +58,14 @@ class Avatar(Generator):
     facts: ClassVar[Facts] = Facts(
         needs="any CPU",
         sends="nothing",
-        cost="about 4 ms per image and processor at 64 pixels",
+        cost="about 5 ms per image and processor",
         degrees="chance that each of 16 choices (hair, eyes, skin, ...) is drawn anew",
         offline="yes",
     )
     Options: ClassVar[type] = Options
 
     def __init__(self, image_size: int, device: str, **options) -> None:
-        self.options = Options(**options)
+        super().__init__(image_size, device, **options)
         self.batch_size = min(512, max(16, BATCH_BYTES // (3 * image_size**2)))
         self._cumulative = [_cumulative(name, self.options.style) for name in CHOICES]
         drawing = partial(
@@ -73,6 +73,11 @@ class Avatar(Generator):
         )
         count = min(self.options.processes or processors(), processors())
         self._draw = Processes(drawing, count)
+
+    @classmethod
+    def uses_names(cls, options: Options) -> bool:
+        """No: it draws faces whatever they are called."""
+        return False
 
     def random(
         self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator

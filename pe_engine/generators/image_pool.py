@@ -78,15 +78,13 @@ class ImagePool(Generator):
     Options: ClassVar[type] = Options
 
     def __init__(self, image_size: int, device: str, **options) -> None:
-        self.options = Options(**options)
-        self.image_size = image_size
-        self.device = device
+        super().__init__(image_size, device, **options)
         self.batch_size = min(4096, max(64, 2**24 // image_size**2))
         self._embedder = PoolEmbedder(self.options.embedder, image_size, device)
         self._folder: Path | None = None
         self._open = ExitStack()
         try:
-            self._pool = open_dataset(Path(self.options.pool))
+            self._pool = open_dataset(Path(self.options.pool).expanduser())
             self._decode = self._open.enter_context(self._pool.decoder())
         except DataError as error:
             raise GeneratorError(f"The pool cannot be used. {error}") from error
@@ -103,7 +101,7 @@ class ImagePool(Generator):
                 "The generator image_pool draws from public images of your own. Name their folder "
                 "or zip in its option pool."
             )
-        if not Path(options.pool).exists():
+        if not Path(options.pool).expanduser().exists():
             raise ConfigError(
                 f"There is no folder or zip {options.pool!r} for the option pool. Choose another."
             )

@@ -311,6 +311,30 @@ def test_a_stop_leaves_no_half_features(folder, opened, tmp_path, monkeypatch):
     assert len(drawn(generator, COUNT)["place"]) == COUNT
 
 
+def test_features_that_were_not_finished_are_not_taken_for_those_of_the_pool_before(
+    folder, opened, tmp_path, monkeypatch
+):
+    kept = tmp_path / "kept"
+
+    def started(pool):
+        generator = opened(pool)
+        generator.keep_in(kept)
+        return generator, drawn(generator, 10)
+
+    generator, state = started(folder)
+    right = generator.vary(state, 1.0, np.random.default_rng(0))["place"]
+    other = tmp_path / "other"
+    other.mkdir()
+    for i, pixels in enumerate(pictures(seed=1)):
+        (other / f"{i}.png").write_bytes(png(pixels))
+    with monkeypatch.context() as broken:
+        broken.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(OSError, match="full"):
+            started(other)
+    again = started(folder)[0].vary(state, 1.0, np.random.default_rng(0))["place"]
+    np.testing.assert_array_equal(again, right)
+
+
 def test_only_rendered_pictures_are_decoded_later(folder, opened):
     generator = opened(folder)
     state = drawn(generator, 4)
