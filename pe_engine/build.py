@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from pe_engine.components import (
     generator_class,
     load_class,
     resolve_device,
+    uses_names,
 )
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, RunError
-from pe_engine.events import Event, Loaded, Phase, Progress
+from pe_engine.events import Event, Loaded, Notice, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.export import GenerationRecord, export_run
 from pe_engine.header import BudgetPlan, Header
@@ -90,7 +91,8 @@ def class_plans(
             "Check the spelling or choose another class rule."
         )
     prompts = [config.class_prompts.get(n, config.prompts) or ("",) for n in class_names]
-    if not public and ("",) in prompts:
+    needed = uses_names(config.generator, config.generator_options)
+    if needed and not public and ("",) in prompts:
         raise ConfigError(
             f"The {len(class_names)} class names would be given to the generator and so show in "
             "the synthetic images. Say that class names may be public, or give prompts for all "
@@ -124,11 +126,13 @@ def continue_run(
             evolution = _evolution(header, folder, ledger, dataset)
             with closing(evolution.generator):
                 yield Loaded()
+                for what, value in evolution.generator.provenance.items():
+                    yield Notice(0, f"{what}: {value}")
                 yield from evolution.events()
         finally:
             ledger.close_run(header.run_id)
         folder.delete_private()
-        yield from export(folder, header, ledger)
+        yield from export(folder, header, ledger, evolution.generator.provenance)
 
 
 def _evolution(
@@ -185,7 +189,9 @@ def reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
     ledger.open_run(header.run_id, config.dataset_name, charge, cap)
 
 
-def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progress]:
+def export(
+    folder: RunFolder, header: Header, ledger: Ledger, provenance: Mapping[str, str]
+) -> Iterator[Progress]:
     """Write the release of a finished run from its stored generations and committed votes."""
     config, budget = header.config, header.budget
     steps = export_run(
@@ -197,6 +203,7 @@ def export(folder: RunFolder, header: Header, ledger: Ledger) -> Iterator[Progre
         records=_records(folder, header, ledger),
         noise_multiplier=budget.noise_multiplier,
         start=header.start,
+        provenance=provenance,
     )
     for done, total in steps:
         yield Progress(config.iterations, Phase.EXPORT, done, total)

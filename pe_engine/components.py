@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -88,6 +89,22 @@ def parse_option_text(name: str, text: str) -> dict[str, Any]:
     return parse_generator_options(name, given)
 
 
+def settled_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options with the whole path of what lies on this computer.
+
+    Raises:
+        ConfigError: as ``checked_options``.
+    """
+    checked_options(name, given)
+    settled = dict(given)
+    for option in generator_options(name):
+        value = given.get(option.name)
+        local = option.opens == "path" or (option.opens == "model" and Path(value or "").is_dir())
+        if value and local:
+            settled[option.name] = str(Path(value).expanduser().resolve())
+    return settled
+
+
 def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """A generator's options as others may see them: of a path the last name, of an address the
     host, since the rest may say whose computer it is."""
@@ -138,6 +155,11 @@ def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
 def adopts(name: str, given: Mapping[str, Any]) -> bool:
     """Whether a generator with these options can go on from given pictures."""
     return generator_class(name).adopts(checked_options(name, given))
+
+
+def uses_names(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether class names change what a generator with these options makes."""
+    return generator_class(name).uses_names(checked_options(name, given))
 
 
 def fitting_degrees(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -48,6 +49,7 @@ def export_run(
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
     start: str = "generator",
+    provenance: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, int]]:
     """Write the release of a run into ``folder``.
 
@@ -61,6 +63,7 @@ def export_run(
             claims the whole budget of the settings.
         noise_multiplier: σ, in votes.
         start: where generation 0 came from, a key of ``manifest.STARTS``.
+        provenance: what identifies the files that the generator worked with.
 
     Yields:
         (pieces done, pieces in all) after each piece; once they are equal, synthetic.zip is in
@@ -77,6 +80,7 @@ def export_run(
         records=records,
         noise_multiplier=noise_multiplier,
         start=start,
+        provenance=provenance,
     )
     population = _in_class_blocks(population)
     shown = report.shown_records(records)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import platform
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,7 @@ def describe(
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
     start: str = "generator",
+    provenance: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The manifest without its ``files``.
 
@@ -118,6 +120,7 @@ def describe(
         records: all generations, in order.
         noise_multiplier: σ, in votes.
         start: where generation 0 came from, a key of ``STARTS``.
+        provenance: what identifies the files that the generator worked with.
     """
     classes = class_table(class_names, public_names)
     counts = np.bincount(population.class_ids, minlength=len(class_names))
@@ -135,7 +138,7 @@ def describe(
             ],
         },
         "settings": _public_settings(config, class_names, classes),
-        "versions": _versions(),
+        "versions": {**_versions(), **provenance},
     }
 
 

@@ -14,6 +14,7 @@ from pe_engine.components import (
     fitting_size,
     opened_paths,
     resolve_device,
+    settled_options,
 )
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
@@ -34,7 +35,8 @@ def settled(config: RunConfig) -> RunConfig:
     Raises:
         ConfigError, GeneratorError: the generator's options or the size cannot be used.
     """
-    chosen = (custom.settled(config.generator), config.generator_options)
+    generator = custom.settled(config.generator)
+    chosen = (generator, settled_options(generator, config.generator_options))
     degrees = fitting_degrees(*chosen)
     if degrees and config.degrees not in ((), degrees):
         raise ConfigError(
@@ -43,7 +45,8 @@ def settled(config: RunConfig) -> RunConfig:
         )
     return replace(
         config,
-        generator=chosen[0],
+        generator=generator,
+        generator_options=chosen[1],
         image_size=fitting_size(*chosen, config.image_size),
         degrees=degrees or config.degrees,
         initial=initial.settled(config.initial),

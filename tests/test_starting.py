@@ -1,10 +1,12 @@
 """What is checked and agreed to before a run begins."""
 
+import zipfile
 from dataclasses import replace
 
 import pytest
 
 from pe_engine import cli
+from pe_engine.components import settled_options
 from pe_engine.errors import ConfigError
 from pe_engine.starting import cost, settled, start_run
 
@@ -67,6 +69,28 @@ def test_degrees_in_the_generators_own_unit_become_the_runs(paid):
         settled(replace(paid, generator_options=options, degrees=(1, 1, 1)))
     with pytest.raises(ConfigError, match="has 3 entries, but needs 2"):
         settled(replace(paid, generator_options=options, iterations=2, num_samples=(30,)))
+
+
+def test_paths_are_found_from_any_folder_later(tmp_path, paid, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tuned").mkdir()
+    chosen = settled(replace(paid, generator_options={"pool": "pictures"}))
+    assert chosen.generator_options["pool"] == str(tmp_path / "pictures")
+    assert settled_options("stable_diffusion", {"model": "tuned", "variation_model": "a/b"}) == {
+        "model": str(tmp_path / "tuned"),
+        "variation_model": "a/b",  # on the hub, as no folder is called so
+    }
+
+
+def test_names_need_not_be_public_for_a_generator_that_does_not_use_them(
+    tmp_path, config, digits, ledger
+):
+    with zipfile.ZipFile(digits) as old, zipfile.ZipFile(tmp_path / "named.zip", "w") as new:
+        for name in old.namelist():
+            new.writestr(f"person-{name}", old.read(name))
+    refused("class names would be given", tmp_path, config, tmp_path / "named.zip", ledger)
+    faces = replace(config, generator="avatar", image_size=16)
+    start_run(tmp_path / "out", faces, tmp_path / "named.zip", ledger)
 
 
 @pytest.mark.parametrize("pool", ["{folder}/private", "{folder}", "{folder}/private/cats"])

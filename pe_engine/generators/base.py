@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -99,6 +100,10 @@ class Generator(ABC):
     grey: bool = False
     """True when R = G = B in every image, so that an embedder may drop two channels."""
 
+    provenance: Mapping[str, str] = MappingProxyType({})
+    """What identifies the files that it works with, such as the SHA-256 of one by the name of the
+    option; told at the start and in the release."""
+
     varies_pixels: ClassVar[bool] = False
     """True when ``PIXELS`` is part of its states. The loop then gives ``vary`` the images of a
     population under that name, so that they are stored once."""
@@ -128,6 +133,11 @@ class Generator(ABC):
     def adopts(cls, options: Any) -> bool:
         """Whether it has an ``adopt`` that works with these options."""
         return cls.adopt is not Generator.adopt
+
+    @classmethod
+    def uses_names(cls, options: Any) -> bool:
+        """Whether class names change what it makes; if not, they need not be public."""
+        return True
 
     @classmethod
     def degrees(cls, options: Any) -> tuple[float, ...]:

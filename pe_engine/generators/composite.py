@@ -20,6 +20,7 @@ from pe_engine.components import (
     fitting_size,
     generator_class,
     parse_option_text,
+    uses_names,
 )
 from pe_engine.config import MAX_ITERATIONS
 from pe_engine.generators.base import PIXELS, Facts, Generator, State
@@ -89,6 +90,7 @@ class Composite(Generator):
         self.batch_size = self.simulator.batch_size
         self.grey = self.simulator.grey and self.model.grey
         self.varies_pixels = self.simulator.varies_pixels
+        self.provenance = {**self.simulator.provenance, **self.model.provenance}
 
     @classmethod
     def parts(cls, options: Options) -> Sequence[tuple[str, dict[str, Any]]]:
@@ -102,6 +104,11 @@ class Composite(Generator):
     def adopts(cls, options: Options) -> bool:
         """Where its simulator does; see ``Generator.adopts``."""
         return adopts(*cls.parts(options)[0])
+
+    @classmethod
+    def uses_names(cls, options: Options) -> bool:
+        """Where either does; see ``Generator.uses_names``."""
+        return any(uses_names(*part) for part in cls.parts(options))
 
     @classmethod
     def fitting_size(cls, options: Options, asked: int | None) -> int:

@@ -74,7 +74,13 @@ class ImprovedDiffusion(Generator):
             improved_weights.found(self.options.model_path), self.options.shape()
         )
         network.compute_in(number_format(self.options.dtype, device))
+        self.provenance = {"SHA-256 of model_path": self.sha256}
         self.network = checkpoints.on_device(network, device)
+
+    @classmethod
+    def uses_names(cls, options: Options) -> bool:
+        """No: an image is of a label of ImageNet."""
+        return False
 
     @classmethod
     def fitting_size(cls, options: Options, asked: int | None) -> int:
