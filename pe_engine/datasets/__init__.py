@@ -46,7 +46,7 @@ DATASETS: Mapping[str, DataSet] = {
         size=170_052_171,
         sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         room=300_000_000,
-        run=("cifar10_train", "--preset cifar10_conditional --public-class-names"),
+        run=("cifar10_train", "--preset cifar10_conditional"),
     ),
     # Version 1.0 of p-lambda/wilds (wilds/datasets/camelyon17_dataset.py), which gives an address
     # and an approximate size, but no hash.
