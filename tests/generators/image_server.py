@@ -15,18 +15,17 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub import close_session
+import pytest
 from PIL import Image
 
-from pe_engine.components import generator_class
+from pe_engine.errors import GeneratorError
 
 KINDS = ("openai_images", "hf_inference")
 KEY = "sk-a-secret-of-the-user-0123456789"
@@ -68,23 +67,16 @@ def address(kind: str, server: ImageServer) -> dict[str, Any]:
     return {"most_calls": 1000, **there[kind]}
 
 
-@contextmanager
-def generators() -> Iterator[Callable[..., Any]]:
-    """``make(kind, server, folder, **options)``: the generator of that name, which asks ``server``
-    and keeps its answers in ``folder``. All are closed in the end."""
-    made = []
+def draw(generator: Any, n: int = 4) -> dict[str, np.ndarray]:
+    """States of n cats, always the same."""
+    return generator.random([""] * n, ["a cat"] * n, np.random.default_rng(0))
 
-    def make(
-        kind: str, server: ImageServer, folder: Path, image_size: int = 32, **more: Any
-    ) -> Any:
-        made.append(generator_class(kind)(image_size, "cpu", **address(kind, server) | more))
-        made[-1].keep_in(folder)
-        return made[-1]
 
-    yield make
-    for generator in made:
-        generator.close()
-    close_session()
+def error_of(generator: Any, n: int = 1) -> str:
+    """What the user reads when n images cannot be had."""
+    with pytest.raises(GeneratorError) as caught:
+        draw(generator, n)
+    return str(caught.value)
 
 
 class ImageServer:
