@@ -43,6 +43,11 @@ def settled(config: RunConfig) -> RunConfig:
             "The variation degrees are given twice, as a setting and as an option of the "
             "generator. Leave one of them out."
         )
+    if degrees and len(degrees) != config.iterations:
+        raise ConfigError(
+            f"The generator's options name {len(degrees)} variation degrees, but there are "
+            f"{config.iterations} iterations. Name as many, or leave that option empty."
+        )
     return replace(
         config,
         generator=generator,

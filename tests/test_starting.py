@@ -67,7 +67,7 @@ def test_degrees_in_the_generators_own_unit_become_the_runs(paid):
     assert again.degrees == (0.5, 0.5, 0.5)
     with pytest.raises(ConfigError, match="degrees are given twice"):
         settled(replace(paid, generator_options=options, degrees=(1, 1, 1)))
-    with pytest.raises(ConfigError, match="has 3 entries, but needs 2"):
+    with pytest.raises(ConfigError, match="name 3 variation degrees, but there are 2"):
         settled(replace(paid, generator_options=options, iterations=2, num_samples=(30,)))
 
 
