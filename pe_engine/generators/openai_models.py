@@ -93,8 +93,9 @@ def smallest_size(model: str, side: int) -> str:
         least, most = math.ceil(math.sqrt(_LEAST)), math.isqrt(_MOST)
         fitting = range(math.ceil(max(least, side) / _STEP) * _STEP, most + 1, _STEP)
     else:
-        squares = _sizes(model) or (*_SIZES["dall-e-2"], f"{side}x{side}")
-        widths = sorted(w for w, h in map(parse_size, squares) if w == h)
+        # others' models: those of DALL-E 2 are what servers in its place know, and they can be free
+        known = _sizes(model) or (*_SIZES["dall-e-2"], f"{max(side, 1024)}x{max(side, 1024)}")
+        widths = sorted(w for w, h in map(parse_size, known) if w == h)
         fitting, most = [w for w in widths if w >= side], widths[-1]
     if not fitting:
         raise ConfigError(

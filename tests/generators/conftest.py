@@ -29,8 +29,8 @@ def service():
 
     made = []
 
-    def make(kind, server, folder, size=32, **more):
-        made.append(generator_class(kind)(size, "cpu", **address(kind, server) | more))
+    def make(kind, server, folder, image_size=32, **more):
+        made.append(generator_class(kind)(image_size, "cpu", **address(kind, server) | more))
         made[-1].keep_in(folder)
         return made[-1]
 
