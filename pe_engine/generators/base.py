@@ -86,6 +86,9 @@ class Generator(ABC):
         options: fields of ``Options``.
     """
 
+    title: ClassVar[str]
+    """What it is called on the page."""
+
     summary: ClassVar[str]
     """One line for ``pe_engine generators`` and the page."""
 

@@ -68,6 +68,7 @@ class Composite(Generator):
         ConfigError, GeneratorError: as its two generators.
     """
 
+    title: ClassVar[str] = "Simulator, then diffusion model"
     summary: ClassVar[str] = (
         "two in one: a simulator draws the first generations, then a diffusion model goes on from "
         "its pictures"

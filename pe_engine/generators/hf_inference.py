@@ -92,6 +92,7 @@ class Options(ServiceOptions):
 class HFInference(ServiceGenerator):
     """Hugging Face Inference. See ``ServiceGenerator`` for its state and arguments."""
 
+    title: ClassVar[str] = "Hugging Face Inference"
     summary: ClassVar[str] = (
         "models run by Hugging Face's inference providers, or by an endpoint of yours, for money"
     )

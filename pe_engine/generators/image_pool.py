@@ -65,6 +65,7 @@ class ImagePool(Generator):
         GeneratorError: there is no pool that can be read.
     """
 
+    title: ClassVar[str] = "Pool of public images"
     summary: ClassVar[str] = (
         "draws from your folder or zip of public images, which leave as they are; no prompts"
     )

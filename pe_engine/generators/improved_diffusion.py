@@ -49,6 +49,7 @@ class ImprovedDiffusion(Generator):
         GeneratorError: the weights cannot be loaded, or are those of another model.
     """
 
+    title: ClassVar[str] = "OpenAI improved diffusion"
     summary: ClassVar[str] = (
         "OpenAI's improved-diffusion models in pixels, such as the one of ImageNet in 64 x 64; a "
         "prompt may be an ImageNet class number, else labels are drawn"

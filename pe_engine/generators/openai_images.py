@@ -110,6 +110,7 @@ class Options(ServiceOptions):
 class OpenAIImages(ServiceGenerator):
     """OpenAI's Images API. See ``ServiceGenerator`` for its state and arguments."""
 
+    title: ClassVar[str] = "OpenAI Images"
     summary: ClassVar[str] = (
         "OpenAI's image models, or another service that speaks its Images API, for money"
     )

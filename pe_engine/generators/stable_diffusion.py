@@ -51,6 +51,7 @@ class StableDiffusion(Generator):
         GeneratorError: a model cannot be found or loaded.
     """
 
+    title: ClassVar[str] = "Stable Diffusion"
     summary: ClassVar[str] = (
         "any Stable Diffusion checkpoint, by default a bundled miniature that writes letters and "
         "digits; its safety checker is off, since images that it blacks out would be voted on"

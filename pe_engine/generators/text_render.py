@@ -64,6 +64,7 @@ class TextRender(Generator):
         ConfigError: an option is out of its range.
     """
 
+    title: ClassVar[str] = "Text"
     summary: ClassVar[str] = "draws the class name or prompt as text, in 105 fonts and many shapes"
     facts: ClassVar[Facts] = Facts(
         needs="any CPU",

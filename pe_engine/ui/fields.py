@@ -113,7 +113,7 @@ def public_names_field(form: Form) -> None:
 
 def generator_fields(form: Form) -> None:
     form.fields["generator"] = gr.Dropdown(
-        [(name.replace("_", " ").title(), name) for name in shown_generators(form.owner)],
+        [(generator_class(name).title, name) for name in shown_generators(form.owner)],
         value=form.initial.generator,
         label="Generator",
         info=summary(form.initial.generator),
@@ -196,7 +196,8 @@ def option_groups(options: Sequence[Option]) -> list[tuple[str, list[Option]]]:
     texts = [o for o in options if _is_text(o)]
     short = [o for o in options if not _is_text(o)]
     names = {o.name for o in short}
-    twins = [o for o in short if {PAIR + o.name, PAIR + o.name.removeprefix(PAIR)} & names]
+    pairs = {name for name in names if PAIR + name in names}
+    twins = [o for o in short if o.name.removeprefix(PAIR) in pairs]
     single = sorted((o for o in short if o not in twins), key=lambda option: option.kind is bool)
     groups = [
         ("<h3>Generator</h3>", texts + single),

@@ -125,6 +125,7 @@ def test_options_for_variations_stand_beside_those_for_new_images():
     assert kinds == sorted(kinds, key=lambda kind: (not kind[0], kind[1]))
     ((_, text),) = form_fields.option_groups(generator_options("text_render"))
     assert [option.name for option in text] == ["ink", "fonts", "rotation", "wobble"]
+    assert len(form_fields.option_groups(generator_options("openai_images"))) == 1
 
 
 def test_what_stays_unsaid_does_not_change(form):
