@@ -59,7 +59,7 @@ class Avatar(Generator):
     facts: ClassVar[Facts] = Facts(
         needs="any CPU",
         sends="nothing",
-        cost="about 4 ms per image and processor",
+        cost="about 5 ms per image and processor",
         degrees="chance that each of 16 choices (hair, eyes, skin, ...) is drawn anew",
         offline="yes",
     )
