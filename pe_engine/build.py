@@ -128,6 +128,8 @@ def continue_run(
                 yield Loaded()
                 for what, value in evolution.generator.provenance.items():
                     yield Notice(0, f"{what}: {value}")
+                for done, total in evolution.generator.prepare():
+                    yield Progress(folder.last_generation() + 1, Phase.PREPARE, done, total)
                 yield from evolution.events()
         finally:
             ledger.close_run(header.run_id)

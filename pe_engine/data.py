@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -20,14 +19,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pe_engine.candidates import candidates, open_source
 from pe_engine.class_rules import label
-from pe_engine.decoding import FORMATS, HEAD_BYTES, UnreadableError, decode, image_reader
+from pe_engine.decoding import FORMATS, UnreadableError, decode
 from pe_engine.errors import DataError
 from pe_engine.population import three_channels
 from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits, Read, Skipped
 from pe_engine.zips import ZipSource
 
-_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 __all__ = [
     "LOCAL_LIMITS",
     "SHARED_LIMITS",
@@ -271,8 +270,8 @@ def open_dataset(
             ``classes`` does not fit.
         ConfigError: ``classes`` is not a known rule.
     """
-    files = _open_source(source, limits)
-    names, not_images = _candidates(files)
+    files = open_source(source, limits)
+    names, not_images = candidates(files)
     if not names:
         raise DataError(f"There is no image in it. Choose a folder or zip of {FORMATS} images.")
     labels = label(names, files.folders, classes)
@@ -289,55 +288,3 @@ def open_dataset(
         files,
         limits,
     )
-
-
-def _open_source(path: Path, limits: Limits) -> FolderSource | ZipSource:
-    try:
-        if path.is_dir():
-            os.scandir(path).close()
-            return FolderSource(path, limits)
-        if not path.exists():
-            raise DataError("There is no such folder or zip. Choose a folder of images or a zip.")
-        head = _head(path)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "The chosen folder or zip cannot be opened. Check that you are allowed to read it."
-        ) from error
-    if image_reader(head) is not None:
-        raise DataError("This is a single image. Choose the folder it lies in, or a zip of images.")
-    if head and zipfile.is_zipfile(path):
-        return ZipSource(path, limits)
-    if head.startswith(b"PK"):
-        raise DataError("The zip is damaged or incomplete. Make or copy it again.")
-    raise DataError("This is neither a folder nor a zip. Choose a folder of images or a zip.")
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a plain file; none of anything else, such as a pipe."""
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
-
-
-def _candidates(files: FolderSource | ZipSource) -> tuple[list[str], list[Skipped]]:
-    """The sorted names of what may be an image, and what is none.
-
-    A file with the extension of an image is believed until it is decoded; of others, the first
-    bytes are looked at now, so that a stray text file neither counts nor confuses the classes.
-    """
-    names = [name for name in files.names if name.lower().endswith(_EXTENSIONS)]
-    others = sorted(set(files.names).difference(names))
-    skipped = []
-    with files.reader() if others else nullcontext() as read:
-        for name in others:
-            try:
-                known = image_reader(read(name, HEAD_BYTES)) is not None
-                reason = f"is not a {FORMATS} image"
-            except UnreadableError as error:
-                known, reason = False, str(error)
-            if known:
-                names.append(name)
-            else:
-                skipped.append(Skipped(name, reason))
-    return sorted(names), skipped

@@ -24,7 +24,9 @@ class Phase(str, Enum):
     VOTE = "voting"
     VARY = "varying the selected images"
     EXPORT = "writing the result"
-    ENTER = "handing the images to the next generator"  # last: random streams go by the place here
+    ENTER = "handing the images to the next generator"
+    PREPARE = "preparing the generator"
+    # random streams go by the place here: a new phase is added at the end
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase, Progress
 
-_ORDER = {phase: i for i, phase in enumerate(Phase)} | {Phase.ENTER: -1}  # within a generation
+_ORDER = {phase: i for i, phase in enumerate(Phase)} | {Phase.PREPARE: -2, Phase.ENTER: -1}
 _MAKES_IMAGES = (Phase.RANDOM, Phase.LOOKAHEAD, Phase.VARY)
 
 

@@ -13,7 +13,7 @@ and never turned back into one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -211,6 +211,11 @@ class Generator(ABC):
     def keep_in(self, folder: Path) -> None:  # noqa: B027 - most keep nothing
         """Where it may keep what would be paid for or computed again after a stop: a folder of the
         run's own, which may not exist yet. Called once, before any image is made."""
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        """Long work before the first image, in pieces, between which a run can stop: yields how
+        many are done, and of how many. Called once, after ``keep_in``."""
+        return iter(())
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """The run ends: let go of processes and connections."""

@@ -7,7 +7,7 @@ adds what it cannot draw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,6 +154,11 @@ class Composite(Generator):
         """See ``Generator.keep_in``."""
         self.simulator.keep_in(folder / "simulator")
         self.model.keep_in(folder / "model")
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        """See ``Generator.prepare``."""
+        yield from self.simulator.prepare()
+        yield from self.model.prepare()
 
     def close(self) -> None:
         """See ``Generator.close``."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +84,7 @@ class ImagePool(Generator):
         self.batch_size = min(4096, max(64, 2**24 // image_size**2))
         self._embedder = PoolEmbedder(self.options.embedder, image_size, device)
         self._folder: Path | None = None
+        self._known: PoolFeatures | None = None
         self._open = ExitStack()
         try:
             self._pool = open_dataset(Path(self.options.pool).expanduser())
@@ -111,6 +113,17 @@ class ImagePool(Generator):
     def keep_in(self, folder: Path) -> None:
         """The features of the pool lie there; see ``Generator.keep_in``."""
         self._folder = folder
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        """Compute the features of the pool, or find them; see ``Generator.prepare``."""
+        if self._folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="pe-pool-"))
+            clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._open.callback(clean)
+            self._folder = folder
+        self._known = yield from pool_features(
+            self._pool, self._decode, self._embedder, self._folder
+        )
 
     def close(self) -> None:
         """Close the pool."""
@@ -168,14 +181,11 @@ class ImagePool(Generator):
         nearest = self._search.nearest(self._embedder.embed_given(images), classes, 1)
         return {"place": nearest[:, 0], "pool_class": classes}
 
-    @cached_property
+    @property
     def _features(self) -> PoolFeatures:
-        if self._folder is None:
-            folder = Path(tempfile.mkdtemp(prefix="pe-pool-"))
-            clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            self._open.callback(clean)
-            self._folder = folder
-        return pool_features(self._pool, self._decode, self._embedder, self._folder)
+        if self._known is None:
+            deque(self.prepare(), maxlen=0)
+        return self._known
 
     @cached_property
     def _classes(self) -> np.ndarray:

@@ -12,7 +12,7 @@ and a few megabytes of memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -95,9 +95,12 @@ class PoolEmbedder:
 
 def pool_features(
     pool: PrivateDataset, decode: Decode, embedder: PoolEmbedder, folder: Path
-) -> PoolFeatures:
+) -> Generator[tuple[int, int], None, PoolFeatures]:
     """The features of a pool: those in ``folder`` if they are of this pool and embedder, else
     computed now.
+
+    Yields:
+        how many images are done, and of how many.
 
     Raises:
         GeneratorError: no image of the pool can be read.
@@ -108,13 +111,15 @@ def pool_features(
     if not (note.is_file() and note.read_text(encoding="utf-8") == made_from):
         owner_folder(folder)
         note.unlink(missing_ok=True)
-        _compute(len(pool), decode, embedder, folder)
+        yield from _compute(len(pool), decode, embedder, folder)
         with atomic_write(note) as file:
             file.write(made_from.encode())
     return PoolFeatures(found.path, np.load(folder / "readable.npy"))
 
 
-def _compute(count: int, decode: Decode, embedder: PoolEmbedder, folder: Path) -> None:
+def _compute(
+    count: int, decode: Decode, embedder: PoolEmbedder, folder: Path
+) -> Iterator[tuple[int, int]]:
     readable = np.zeros(count, bool)
     with atomic_write(folder / "features.npy") as file:
         _write_header(file, (count, embedder.dimension))
@@ -126,6 +131,7 @@ def _compute(count: int, decode: Decode, embedder: PoolEmbedder, folder: Path) -
                 features[here] = embedder.embed([one for one in pixels if one is not None])
             file.write(features.data)
             readable[places] = here
+            yield places[-1] + 1, count
     if not readable.any():
         raise GeneratorError(
             f"None of the {count:,} images of the pool can be read. Choose another pool."

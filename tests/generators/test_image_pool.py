@@ -7,11 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pe_engine.build import continue_run
 from pe_engine.components import checked_options, fitting_size
 from pe_engine.embedders.pixels import Pixels
 from pe_engine.errors import ConfigError, GeneratorError
+from pe_engine.events import Loaded, Phase, Progress
+from pe_engine.generators import pool_features
 from pe_engine.generators.image_pool import ImagePool, neighbours
 from pe_engine.generators.pool_search import ANY, UNREADABLE, PoolSearch
+from pe_engine.starting import start_run
+from pe_engine.storage import RunFolder
 from tests.conftest import png
 from tests.generators.runs import evolved
 
@@ -400,3 +405,24 @@ def test_a_run_ends_in_a_verified_zip(tmp_path, config, digits, ledger):
     last = run.population(3)
     assert len(last) == 30
     np.testing.assert_array_equal(last.state["pool_class"], last.class_ids)
+
+
+def test_the_pool_is_looked_through_in_pieces_between_which_a_run_can_stop(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    monkeypatch.setattr(pool_features, "_MOST_IN_BATCH", 7)
+    public = tmp_path / "public.zip"
+    shutil.copy(digits, public)
+    settings = replace(
+        config, generator="image_pool", generator_options={"pool": str(public)}, image_size=28
+    )
+    start_run(tmp_path / "out", settings, digits, ledger)
+    events = continue_run(RunFolder(tmp_path / "out"), ledger)
+    assert next(events) == Loaded()
+    assert next(events) == Progress(0, Phase.PREPARE, 7, 60)
+    events.close()
+    assert not list((tmp_path / "out" / "generator").iterdir())
+    again = [*continue_run(RunFolder(tmp_path / "out"), ledger)]
+    prepared = [e.done for e in again if isinstance(e, Progress) and e.phase is Phase.PREPARE]
+    assert prepared == [*range(7, 60, 7), 60]
+    assert (tmp_path / "out" / "synthetic.zip").is_file()
