@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pe_engine.generators.stable_diffusion import StableDiffusion
 
 
-class Wrapped:
+class Wrapped(Generator):
     """A generator that does as another one does."""
 
     def __init__(self, inner: Generator) -> None:

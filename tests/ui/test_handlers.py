@@ -109,6 +109,7 @@ def test_settings_seen_again(handlers, prompted):
         "public_class_names",
         "dataset_name",
         "epsilon_cap",
+        "initial",
     }
     assert handlers.settings_of("0" * 32) is handlers.settings_of("nonsense") is None
 
