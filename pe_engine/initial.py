@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pe_engine.components import checked_options, generator_class
+from pe_engine.components import checked_options, generator_class, uses_names
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
 from pe_engine.header import Header
@@ -110,7 +110,11 @@ def _from_file(path: Path, config: RunConfig, classes: int) -> Initial:
             f"One of the {classes} classes has {smallest} pictures to start from, but every "
             f"private image votes for {config.neighbours}. Choose others, or another class rule."
         )
-    said = {} if info is None or info.dtype.kind not in "Uiu" else {"prompt": info.astype(np.str_)}
+    # the seed's texts are prompts, its whole numbers labels of improved-diffusion
+    kinds = "U" if uses_names(config.generator, config.generator_options) else "Uiu"
+    said = {}
+    if info is not None and info.dtype.kind in kinds:
+        said = {"prompt": info.astype(np.str_)}
     population = Population(images, labels.astype(np.int64), labels.astype(np.int64), said)
     return Initial(_rootless(population), False, (), False)
 

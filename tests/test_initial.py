@@ -114,6 +114,16 @@ def test_pictures_of_somebody_else_come_in_class_blocks_with_their_prompts(
     assert told["epsilon"] <= config.epsilon
 
 
+def test_labels_of_the_seed_are_for_the_generator_that_knows_them(tmp_path, config, foreign):
+    samples = np.load(foreign)["samples"]
+    np.savez(tmp_path / "labels.npz", samples=samples, additional_info=np.arange(9) + 200)
+    asked = replace(config, **SD, image_size=40, initial=str(tmp_path / "labels.npz"))
+    assert initial.read(asked, tuple("012")).population.state == {}
+    labelled = replace(asked, generator="improved_diffusion", generator_options={})
+    given = initial.read(labelled, tuple("012")).population
+    assert given.state["prompt"].tolist() == [str(label) for label in range(200, 209)]
+
+
 def test_pictures_have_labels_if_the_file_says_so(tmp_path, config, digits, foreign):
     samples = np.load(foreign)["samples"]
     labels = [2, 1, 0] * 3
