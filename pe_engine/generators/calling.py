@@ -157,8 +157,10 @@ class Callers:
         failures: list[Passing | GeneratorError] = []
         stop = threading.Event()
         begun = [self._pool.submit(self._patiently, call, stop, failures) for call in calls]
-        wait(begun, return_when=FIRST_EXCEPTION)
-        stop.set()
+        try:
+            wait(begun, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()  # also if this thread is interrupted
         for done in begun:
             done.result()  # a fault of this program, if there is one
         if not failures:

@@ -120,6 +120,7 @@ def test_a_packed_answer_is_understood(kind, server, tmp_path, service):
         ("http://[", "is no web address"),
         ("https://example.org:x/", "is no web address"),
         ("https://me:secret@example.org/v1", "Leave out user names"),
+        ("https://secret@example.org/v1", "Leave out user names"),
         ("https://example.org/v1?key=secret", "Leave out user names"),
         ("http://example.org/v1", "Use https"),
         ("http://8.8.8.8/v1", "Use https"),
