@@ -107,6 +107,9 @@ class Generator(ABC):
     """What identifies the files that it works with, such as the SHA-256 of one by the name of the
     option; told at the start and in the release."""
 
+    keeps_for_good: ClassVar[bool] = False
+    """True when what lies in ``keep_in``'s folder is of worth after the run, as it was paid for."""
+
     varies_pixels: ClassVar[bool] = False
     """True when ``PIXELS`` is part of its states. The loop then gives ``vary`` the images of a
     population under that name, so that they are stored once."""
@@ -141,6 +144,10 @@ class Generator(ABC):
     def uses_names(cls, options: Any) -> bool:
         """Whether class names change what it makes; if not, they need not be public."""
         return True
+
+    @classmethod
+    def check_prompts(cls, options: Any, prompts: Sequence[str]) -> None:
+        """Raises ConfigError where it can be told before the start that one cannot be drawn."""
 
     @classmethod
     def degrees(cls, options: Any) -> tuple[float, ...]:
