@@ -40,3 +40,7 @@ class BudgetError(PEError):
     """The privacy budget of a data set would be overspent."""
 
     exit_code = 3
+
+
+class Interrupted(Exception):
+    """Work ended early because the run is to stop, which is no error: there is nothing to say."""

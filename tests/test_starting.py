@@ -36,7 +36,10 @@ def test_given_pictures_are_not_paid_for(paid):
 
 
 def test_nothing_starts_before_the_cost_is_agreed_to(tmp_path, paid, digits, ledger):
-    said = r"asks squares.example for up to 220 images: \$4.40. Set the option most_calls .* to 220"
+    said = (
+        r"asks squares.example for up to 220 images: \$4.40 by the price of an image. What is sent "
+        r"along and answers that cannot be used may cost more. Set the option most_calls .* to 220"
+    )
     refused(said, tmp_path, paid, digits, ledger)
     refused(said, tmp_path, replace(paid, generator_options={"most_calls": 219}), digits, ledger)
     agreed = replace(paid, generator_options={"most_calls": 220})

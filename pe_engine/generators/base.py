@@ -21,7 +21,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pe_engine.generators.options import check_options
+
 if TYPE_CHECKING:
+    import threading
+
     import torch
 
 State = Mapping[str, Any]
@@ -68,8 +72,13 @@ class Estimate:
 
     def describe(self) -> str:
         """In a sentence."""
-        price = "at a price that is not known here" if self.cost is None else f"${self.cost:,.2f}"
-        return f"This run asks {self.service} for up to {self.calls:,} images: {price}."
+        price = "at a price that is not known here"
+        if self.cost is not None:
+            price = f"${self.cost:,.2f} by the price of an image"
+        return (
+            f"This run asks {self.service} for up to {self.calls:,} images: {price}. What is sent "
+            "along and answers that cannot be used may cost more."
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ class Generator(ABC):
         self.image_size = image_size
         self.device = device
         self.options = self.Options(**options)
+        check_options(self.options)
 
     @classmethod
     def fitting_size(cls, options: Any, asked: int | None) -> int:
@@ -145,7 +155,7 @@ class Generator(ABC):
         """Whether class names change what it makes; if not, they need not be public."""
         return True
 
-    @classmethod
+    @classmethod  # noqa: B027
     def check_prompts(cls, options: Any, prompts: Sequence[str]) -> None:
         """Raises ConfigError where it can be told before the start that one cannot be drawn."""
 
@@ -218,6 +228,10 @@ class Generator(ABC):
     def keep_in(self, folder: Path) -> None:  # noqa: B027 - most keep nothing
         """Where it may keep what would be paid for or computed again after a stop: a folder of the
         run's own, which may not exist yet. Called once, before any image is made."""
+
+    def heed(self, stop: threading.Event) -> None:  # noqa: B027 - most never wait for long
+        """Set from another thread when the run is to stop: a long wait then ends by raising
+        ``Interrupted``. Called once, before any image is made."""
 
     def prepare(self) -> Iterator[tuple[int, int]]:
         """Long work before the first image, in pieces, between which a run can stop: yields how
