@@ -22,6 +22,9 @@ _MOST_IN_BLOCK = 2**15
 _QUERIES = 128  # compared with a block at once; always as many, so that a row is computed alike
 _MOST_KEPT = 2**26  # neighbours remembered, 4 bytes each
 
+_INFINITY = 0x7F800000  # the bits of the float32
+_NOBODY = 2**63 - 1
+
 
 class Rows(Protocol):
     """Where features are read from; ``PoolFeatures`` is one."""
@@ -35,7 +38,9 @@ class Rows(Protocol):
 class PoolSearch:
     """Finds the nearest images of a pool of M, block by block through its features.
 
-    "Nearest" is the smallest distance for l2, the largest cosine, and the largest inner product.
+    "Nearest" is the smallest distance for l2, the largest cosine, and the largest inner product;
+    of images that are equally near, the one with the lowest number comes first. So an image's
+    neighbours, and their order, depend neither on who else is asked for nor on how many.
 
     Args:
         features: of the pool.
@@ -109,7 +114,7 @@ class PoolSearch:
             norms[kinds == UNREADABLE] = torch.inf
             for table in tables:
                 table.take_in(start, block, norms, kinds)
-        return np.concatenate([table.places.cpu().numpy() for table in tables])[:n]
+        return np.concatenate([table.places() for table in tables])[:n]
 
     def _remember(self, found: dict[tuple[int, int], np.ndarray]) -> None:
         for key, row in found.items():
@@ -138,9 +143,14 @@ class _Best:
         self._choosy = bool((classes != ANY).any())
         self._own = torch.from_numpy(own).to(device)
         self._count = count
-        shape = (len(queries), 0)
-        self._distances = torch.empty(shape, device=device)
-        self.places = torch.empty(shape, dtype=torch.int64, device=device)
+        self._keys = torch.empty((len(queries), 0), dtype=torch.int64, device=device)
+
+    def places(self) -> np.ndarray:
+        """The nearest so far, int64 ``(n, K)``; -1 where there are fewer."""
+        import torch
+
+        nobody = self._keys == _NOBODY
+        return torch.where(nobody, -1, self._keys & 0xFFFFFFFF).cpu().numpy()
 
     def take_in(
         self, start: int, block: torch.Tensor, norms: torch.Tensor, kinds: torch.Tensor
@@ -155,16 +165,44 @@ class _Best:
             distances.masked_fill_(others, torch.inf)
         here = torch.nonzero((self._own >= start) & (self._own < start + len(block)))[:, 0]
         distances[here, self._own[here] - start] = torch.inf
-        distances, columns = self._smallest(distances)
-        places = torch.where(distances.isinf(), -1, columns + start)
-        both = torch.cat([self.places, places], 1)
-        self._distances, columns = self._smallest(torch.cat([self._distances, distances], 1))
-        self.places = both.gather(1, columns)
+        both = torch.cat([self._keys, _lowest_keys(distances, start, self._count)], 1)
+        kept = min(self._count, both.shape[1])
+        self._keys = both.topk(kept, dim=1, largest=False, sorted=True).values
 
-    def _smallest(self, distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The smallest of each row, ascending, and their columns."""
-        kept = min(self._count, distances.shape[1])
-        return distances.topk(kept, dim=1, largest=False, sorted=True)
+
+def _lowest_keys(distances: torch.Tensor, start: int, count: int) -> torch.Tensor:
+    """Keys of each row's images, among them its ``count`` lowest, in any order.
+
+    Args:
+        distances: float32 ``(n, B)``, of the images from the place ``start`` on.
+    """
+    import torch
+
+    width = distances.shape[1]
+    kept = min(count + 1, width)
+    smallest, columns = distances.topk(kept, dim=1, largest=False, sorted=False)
+    keys = _keys(smallest, columns + start)
+    # which of the images at the distance of the last one were taken, nobody knows
+    last = smallest.amax(dim=1, keepdim=True)
+    tied = ((smallest == last).sum(dim=1) > 1) & (last[:, 0] < torch.inf)
+    if kept < width and tied.any():
+        places = torch.arange(start, start + width, device=distances.device)
+        some = _keys(distances[tied], places)
+        keys[tied] = some.topk(kept, dim=1, largest=False, sorted=False).values
+    return keys
+
+
+def _keys(distances: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """int64: in their order distances, float32, are ascending, and of equal ones the places;
+    ``_NOBODY`` where a distance is infinite or not a number."""
+    import torch
+
+    bits = distances.view(torch.int32)
+    # a float's bits ascend with it as a whole number's do, but descend below zero; a difference is
+    # never -0.0, which would come before 0.0
+    ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    keys = (ascending.to(torch.int64) << 32) | places
+    return keys.masked_fill_(ascending >= _INFINITY, _NOBODY)
 
 
 def _prepared(features: torch.Tensor, metric: str) -> tuple[torch.Tensor, torch.Tensor]:

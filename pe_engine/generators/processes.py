@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +19,9 @@ from pe_engine.errors import GeneratorError
 CHUNK = 16
 """Rows that a process is given at a time; fewer than two chunks are worked on by the caller."""
 
+MOST_ON_WINDOWS = 61
+"""More processes cannot be waited for there."""
+
 
 class Processes:
     """Applies a function to rows, in processes that start with the first large call.
@@ -28,12 +32,13 @@ class Processes:
     Args:
         function: one array of rows -> one array of as many rows, each from its own row alone; it
             can be pickled.
-        count: how many processes, at least 1; with 1 the caller does the work.
+        count: how many processes, at least 1; with 1 the caller does the work. On Windows there
+            are at most 61.
     """
 
     def __init__(self, function: Callable[[np.ndarray], np.ndarray], count: int) -> None:
         self._function = function
-        self._count = count
+        self._count = min(count, MOST_ON_WINDOWS) if sys.platform == "win32" else count
         self._pool: ProcessPoolExecutor | None = None
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -170,6 +171,15 @@ def gone(pids, seconds=20):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_as_many_processes_as_windows_can_wait_for(monkeypatch):
+    assert Processes(double, 200)._count == 200
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert Processes(double, 2)._count == 2
+    ProcessPoolExecutor(Processes(double, 200)._count).shutdown()  # refuses more
+    with pytest.raises(ValueError, match="max_workers"):
+        ProcessPoolExecutor(Processes(double, 200)._count + 1)
 
 
 def test_little_work_starts_no_process():
