@@ -12,7 +12,7 @@ import tempfile
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pe_engine.data import open_dataset
+from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, DataError, GeneratorError
 from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.options import check_options, option
-from pe_engine.generators.pool_features import PoolEmbedder, PoolFeatures, pool_features
+from pe_engine.generators.pool_features import (
+    PoolEmbedder,
+    PoolFeatures,
+    fingerprint,
+    pool_features,
+)
 from pe_engine.generators.pool_search import ANY, METRICS, UNREADABLE, PoolSearch
 
 MOST_NEIGHBOURS = 10_000
@@ -86,43 +91,52 @@ class ImagePool(Generator):
         self._folder: Path | None = None
         self._known: PoolFeatures | None = None
         self._open = ExitStack()
-        try:
-            self._pool = open_dataset(Path(self.options.pool).expanduser())
+        with _pool_errors():
+            self._pool = _opened(self.options)
             self._decode = self._open.enter_context(self._pool.decoder())
-        except DataError as error:
-            raise GeneratorError(f"The pool cannot be used. {error}") from error
+        self._fingerprint = fingerprint(self._pool)
+        self.provenance = {"fingerprint of the pool": self._fingerprint}
 
     @classmethod
     def fitting_size(cls, options: Any, asked: int | None) -> int:
-        """Any size; 64 if none is asked for.
+        """Any size; 64 if none is asked for. The files of the pool are listed, none is decoded.
 
         Raises:
-            ConfigError: no pool is named, or there is none.
+            ConfigError: no pool is named.
+            GeneratorError: it is neither a folder nor a zip, or there is no image in it.
         """
         if not options.pool:
             raise ConfigError(
                 "The generator image_pool draws from public images of your own. Name their folder "
                 "or zip in its option pool."
             )
-        if not Path(options.pool).expanduser().exists():
-            raise ConfigError(
-                f"There is no folder or zip {options.pool!r} for the option pool. Choose another."
-            )
+        with _pool_errors():
+            _opened(options)
         return asked or 64
+
+    @classmethod
+    def uses_names(cls, options: Any) -> bool:
+        """Where they are looked for among the pool's classes; see ``Generator.uses_names``."""
+        return options.use_classes
 
     def keep_in(self, folder: Path) -> None:
         """The features of the pool lie there; see ``Generator.keep_in``."""
         self._folder = folder
 
     def prepare(self) -> Iterator[tuple[int, int]]:
-        """Compute the features of the pool, or find them; see ``Generator.prepare``."""
+        """Compute the features of the pool, or find those that the run began with; see
+        ``Generator.prepare``.
+
+        Raises:
+            GeneratorError: the run began with another pool, or no image of this one can be read.
+        """
         if self._folder is None:
             folder = Path(tempfile.mkdtemp(prefix="pe-pool-"))
             clean = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self._open.callback(clean)
             self._folder = folder
         self._known = yield from pool_features(
-            self._pool, self._decode, self._embedder, self._folder
+            self._fingerprint, len(self._pool), self._decode, self._embedder, self._folder
         )
 
     def close(self) -> None:
@@ -222,6 +236,20 @@ class ImagePool(Generator):
         radius = self.options.radius
         k = {c: neighbours(degree, radius, self._sizes[c]) for c in np.unique(classes).tolist()}
         return np.array([k[c] for c in classes.tolist()], np.int64)
+
+
+def _opened(options: Options) -> PrivateDataset:
+    """The pool that is named; DataError where there is no image."""
+    return open_dataset(Path(options.pool).expanduser())
+
+
+@contextmanager
+def _pool_errors() -> Iterator[None]:
+    """Errors of a data set as errors of this generator."""
+    try:
+        yield
+    except DataError as error:
+        raise GeneratorError(f"The pool cannot be used. {error}") from error
 
 
 def neighbours(degree: float, radius: float | None, size: int) -> int:

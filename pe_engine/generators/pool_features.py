@@ -11,8 +11,9 @@ and a few megabytes of memory.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -93,28 +94,53 @@ class PoolEmbedder:
         return self.embed(pixels).astype(np.float32)
 
 
+def fingerprint(pool: PrivateDataset) -> str:
+    """SHA-256, in hexadecimal digits, of all that gives an image or class of a pool its number: the
+    files' names, and the classes' (a folder without images is one too); and of the files' sizes."""
+    told = json.dumps([pool.fingerprint(), pool.rule, pool.class_names])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
 def pool_features(
-    pool: PrivateDataset, decode: Decode, embedder: PoolEmbedder, folder: Path
+    made_from: str, count: int, decode: Decode, embedder: PoolEmbedder, folder: Path
 ) -> Generator[tuple[int, int], None, PoolFeatures]:
-    """The features of a pool: those in ``folder`` if they are of this pool and embedder, else
-    computed now.
+    """The features of a pool: those in ``folder``, or if none were finished there, computed now.
+
+    Args:
+        made_from: the pool's fingerprint.
+        count: M, its files.
+        folder: of one run, in whose states the pool's images and classes are numbers.
 
     Yields:
         how many images are done, and of how many.
 
     Raises:
-        GeneratorError: no image of the pool can be read.
+        GeneratorError: no image of the pool can be read, or the features in the folder are of
+            another pool or embedder.
     """
-    found = PoolFeatures(folder / "features.npy", np.empty(0, bool))
-    made_from = json.dumps({"pool": pool.fingerprint(), "embedder": embedder.key})
+    now = {"pool": made_from, "embedder": embedder.key}
     note = folder / "pool.json"
-    if not (note.is_file() and note.read_text(encoding="utf-8") == made_from):
+    if note.is_file():
+        _check_same(json.loads(note.read_bytes()), now)
+    else:
         owner_folder(folder)
-        note.unlink(missing_ok=True)
-        yield from _compute(len(pool), decode, embedder, folder)
+        yield from _compute(count, decode, embedder, folder)
         with atomic_write(note) as file:
-            file.write(made_from.encode())
-    return PoolFeatures(found.path, np.load(folder / "readable.npy"))
+            file.write(json.dumps(now).encode())
+    return PoolFeatures(folder / "features.npy", np.load(folder / "readable.npy"))
+
+
+def _check_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    if before["pool"] != now["pool"]:
+        raise GeneratorError(
+            "The pool is not the one that this run began with. Put it back as it was, or start a "
+            "new run."
+        )
+    if before["embedder"] != now["embedder"]:
+        raise GeneratorError(
+            f"The run began with features of the embedder {before['embedder']!r}, which are now of "
+            f"{now['embedder']!r}. Start a new run."
+        )
 
 
 def _compute(

@@ -1,5 +1,6 @@
-"""The public pool: draws, nearest neighbours, classes, features kept in a file, unusable pools."""
+"""The public pool: draws, variations, classes, features in a file, pools that change or fail."""
 
+import json
 import shutil
 import zipfile
 from dataclasses import replace
@@ -8,17 +9,18 @@ import numpy as np
 import pytest
 
 from pe_engine.build import continue_run
-from pe_engine.components import checked_options, fitting_size
+from pe_engine.components import checked_options, fitting_size, uses_names
 from pe_engine.embedders.pixels import Pixels
-from pe_engine.errors import ConfigError, GeneratorError
-from pe_engine.events import Loaded, Phase, Progress
+from pe_engine.errors import ConfigError, GeneratorError, PEError
+from pe_engine.events import GenerationReady, Loaded, Notice, Phase, Progress
 from pe_engine.generators import pool_features
 from pe_engine.generators.image_pool import ImagePool, neighbours
-from pe_engine.generators.pool_search import ANY, UNREADABLE, PoolSearch
+from pe_engine.generators.pool_search import ANY, PoolSearch
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 from tests.conftest import png
 from tests.generators.runs import evolved
+from tests.generators.test_pool_search import similarities
 
 COUNT = 60
 SIZE = 8
@@ -65,16 +67,6 @@ def opened():
 
 def drawn(generator, count, seed=0, names=None):
     return generator.random(names or [""] * count, [""] * count, np.random.default_rng(seed))
-
-
-def similarities(metric, features):
-    """float64 ``(M, M)``, the larger the nearer."""
-    x = features.astype(np.float64)
-    if metric == "l2":
-        return -((x[:, None] - x[None]) ** 2).sum(-1)
-    if metric == "cosine":
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    return x @ x.T
 
 
 # Draws --------------------------------------------------------------------------------------------
@@ -126,54 +118,6 @@ def test_variations_are_the_nearest_whatever_the_metric(folder, opened, metric):
         assert set(row) == set(near)
     among = (children[:, :, None] == expected[:, None]).sum(axis=(0, 1))
     np.testing.assert_allclose(among, COUNT * 200 / 7, rtol=0.1)  # each with the same chance
-
-
-@pytest.mark.parametrize("metric", ["l2", "cosine", "ip"])
-def test_the_search_agrees_with_brute_force_block_after_block(metric, monkeypatch):
-    monkeypatch.setattr("pe_engine.generators.pool_search._MOST_IN_BLOCK", 37)
-    rng = np.random.default_rng(0)
-    features = rng.normal(1, 1, (500, 20)).astype(np.float32)
-    classes = rng.integers(UNREADABLE, 3, 500)
-    search = PoolSearch(InMemory(features), classes, metric, "cpu")
-    places = np.flatnonzero(classes != UNREADABLE)[:200]
-    asked = np.where(np.arange(200) % 2, classes[places], ANY)
-    lists = search.neighbours(places, asked, np.full(200, 50))
-    similarity = similarities(metric, features)
-    np.fill_diagonal(similarity, np.inf)
-    for place, wanted, found in zip(places, asked, lists, strict=True):
-        fits = classes == wanted if wanted != ANY else classes != UNREADABLE
-        fits[place] = True
-        order = np.argsort(-np.where(fits, similarity[place], -np.inf))
-        np.testing.assert_array_equal(found[:50], order[:50])
-
-
-class InMemory:
-    def __init__(self, features):
-        self.features = features
-        self.dimension = features.shape[1]
-        self.read = 0
-
-    def rows(self, places):
-        self.read += 1
-        return self.features[places]
-
-
-def test_what_was_found_is_remembered_within_bounds(monkeypatch):
-    features = InMemory(np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32))
-    search = PoolSearch(features, np.zeros(100, np.int64), "l2", "cpu")
-    some, everything = np.arange(10), np.full(10, ANY)
-    first = search.neighbours(some, everything, np.full(10, 8))
-    read = features.read
-    again = search.neighbours(some[::-1], everything, np.full(10, 5))
-    assert features.read == read
-    np.testing.assert_array_equal(first[0], again[-1])
-    further = search.neighbours(some, everything, np.full(10, 20))
-    assert features.read > read
-    np.testing.assert_array_equal(further[0][:8], first[0])
-    monkeypatch.setattr("pe_engine.generators.pool_search._MOST_KEPT", 100)
-    for start in range(0, 100, 10):
-        search.neighbours(start + some, everything, np.full(10, 30))
-        assert sum(map(len, search._known.values())) == search._kept <= 100
 
 
 @pytest.mark.parametrize(
@@ -245,6 +189,11 @@ def test_classes_of_the_pool_can_be_left_aside(classed, opened):
     assert sorted(state["place"]) == list(range(COUNT))
 
 
+def test_names_need_not_be_public_where_they_change_nothing():
+    assert uses_names("image_pool", {})
+    assert not uses_names("image_pool", {"use_classes": False})
+
+
 # Files --------------------------------------------------------------------------------------------
 
 
@@ -264,24 +213,22 @@ def test_files_that_cannot_be_read_are_never_drawn(folder, opened):
     assert generator.adopt(pictures()[3:4], nobody, nobody, np.random.default_rng(0))["place"] != 3
 
 
-def test_features_are_computed_once_and_anew_for_another_pool_or_embedder(
-    folder, opened, tmp_path, monkeypatch
-):
+def kept_features(pool, folder, opened):
+    """A generator whose features of the pool lie in the folder of a run."""
+    generator = opened(pool)
+    generator.keep_in(folder)
+    drawn(generator, 3)
+    return generator
+
+
+def test_features_are_computed_once(folder, opened, tmp_path, monkeypatch):
     kept = tmp_path / "run" / "generator"
     asked = []
     embed = Pixels.embed
     monkeypatch.setattr(Pixels, "embed", lambda *a: asked.append(len(a[1])) or embed(*a))
-
-    def started():
-        generator = opened(folder)
-        generator.keep_in(kept)
-        drawn(generator, 3)
-        return generator
-
-    started()
+    kept_features(folder, kept, opened)
     assert asked == [COUNT]
-    before = (kept / "features.npy").read_bytes()
-    started()
+    kept_features(folder, kept, opened)
     assert asked == [COUNT]
     assert sorted(path.name for path in kept.iterdir()) == [
         "features.npy",
@@ -289,19 +236,69 @@ def test_features_are_computed_once_and_anew_for_another_pool_or_embedder(
         "readable.npy",
     ]
 
-    (folder / "003.png").write_bytes(png(pictures(seed=1)[0][:4]))
-    started()
-    assert asked == [COUNT, COUNT]
-    assert (kept / "features.npy").read_bytes() != before
-
-    monkeypatch.setattr("pe_engine.generators.pool_features.THUMBNAIL", 4)
-    started()
-    assert asked == [COUNT] * 3
-
     (kept / "pool.json").unlink()  # as if stopped before it was written
     (folder / "099.png").write_bytes(png(pictures()[0]))
-    started()
-    assert asked == [*[COUNT] * 3, COUNT + 1]
+    kept_features(folder, kept, opened)
+    assert asked == [COUNT, COUNT + 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pool: (pool / "a" / "000.png").unlink(),
+        lambda pool: (pool / "a" / "0000.png").write_bytes(png(pictures()[0])),
+        lambda pool: (pool / "a" / "001.png").rename(pool / "a" / "999.png"),
+        lambda pool: (pool / "a" / "002.png").write_bytes(png(pictures()[0][:4])),
+        lambda pool: (pool / "0").mkdir(),  # a class, and so the other ones get other numbers
+    ],
+)
+def test_a_pool_that_changed_is_not_the_one_that_the_run_began_with(
+    change, folder, opened, tmp_path
+):
+    pool = tmp_path / "classes"
+    shutil.copytree(folder, pool / "a")
+    shutil.copytree(folder, pool / "b")
+    shutil.copytree(pool, tmp_path / "before")
+    kept = tmp_path / "kept"
+    begun = kept_features(pool, kept, opened)
+    change(pool)
+    with pytest.raises(GeneratorError, match="not the one that this run began with"):
+        kept_features(pool, kept, opened)
+    assert opened(pool).provenance != begun.provenance
+    shutil.rmtree(pool)
+    (tmp_path / "before").rename(pool)
+    assert kept_features(pool, kept, opened).provenance == begun.provenance
+
+
+def test_features_of_another_embedder_are_not_taken(folder, opened, tmp_path, monkeypatch):
+    kept_features(folder, tmp_path / "kept", opened)
+    monkeypatch.setattr("pe_engine.generators.pool_features.THUMBNAIL", 4)
+    with pytest.raises(GeneratorError, match="'pixels 8', which are now of 'pixels 4'"):
+        kept_features(folder, tmp_path / "kept", opened)
+
+
+def test_a_stopped_run_goes_on_only_with_its_pool(tmp_path, config, digits, ledger):
+    public, out = tmp_path / "public.zip", tmp_path / "out"
+    shutil.copy(digits, public)
+    settings = replace(
+        config, generator="image_pool", generator_options={"pool": str(public)}, image_size=28
+    )
+    start_run(out, settings, digits, ledger)
+    events = continue_run(RunFolder(out), ledger)
+    told = next(event for event in events if isinstance(event, Notice)).message
+    assert next(event for event in events if isinstance(event, GenerationReady))
+    events.close()
+
+    with zipfile.ZipFile(public, "a") as archive:
+        archive.writestr("0_another.png", png(pictures()[0]))
+    with pytest.raises(PEError, match=r"as (it was|they were), or start a new run"):
+        list(continue_run(RunFolder(out), ledger))
+
+    shutil.copy(digits, public)
+    list(continue_run(RunFolder(out), ledger))
+    with zipfile.ZipFile(out / "synthetic.zip") as archive:
+        versions = json.loads(archive.read("manifest.json"))["versions"]
+    assert told == f"fingerprint of the pool: {versions['fingerprint of the pool']}"
 
 
 def test_a_stop_leaves_no_half_features(folder, opened, tmp_path, monkeypatch):
@@ -316,27 +313,22 @@ def test_a_stop_leaves_no_half_features(folder, opened, tmp_path, monkeypatch):
     assert len(drawn(generator, COUNT)["place"]) == COUNT
 
 
-def test_features_that_were_not_finished_are_not_taken_for_those_of_the_pool_before(
-    folder, opened, tmp_path, monkeypatch
-):
+def test_features_that_were_not_finished_are_not_taken(folder, opened, tmp_path, monkeypatch):
     kept = tmp_path / "kept"
-
-    def started(pool):
-        generator = opened(pool)
-        generator.keep_in(kept)
-        return generator, drawn(generator, 10)
-
-    generator, state = started(folder)
-    right = generator.vary(state, 1.0, np.random.default_rng(0))["place"]
     other = tmp_path / "other"
     other.mkdir()
     for i, pixels in enumerate(pictures(seed=1)):
-        (other / f"{i}.png").write_bytes(png(pixels))
+        (other / f"{i:03d}.png").write_bytes(png(pixels))
     with monkeypatch.context() as broken:
         broken.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
         with pytest.raises(OSError, match="full"):
-            started(other)
-    again = started(folder)[0].vary(state, 1.0, np.random.default_rng(0))["place"]
+            kept_features(other, kept, opened)
+    assert (kept / "features.npy").is_file()
+    state = {"place": np.arange(COUNT), "pool_class": np.full(COUNT, ANY)}
+    right, again = (
+        generator.vary(state, 1.0, np.random.default_rng(0))["place"]
+        for generator in (opened(folder), kept_features(folder, kept, opened))
+    )
     np.testing.assert_array_equal(again, right)
 
 
@@ -365,31 +357,49 @@ def test_without_a_folder_features_lie_in_one_that_goes_away(folder, tmp_path, m
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_missing_pool_is_said_before_anything_starts(tmp_path):
-    for given, said in [
-        ({}, "in its option pool"),
-        ({"pool": str(tmp_path / "no")}, "There is no"),
-    ]:
-        with pytest.raises(ConfigError, match=said):
-            fitting_size("image_pool", given, None)
-    assert fitting_size("image_pool", {"pool": str(tmp_path)}, None) == 64
-    assert fitting_size("image_pool", {"pool": str(tmp_path)}, 28) == 28
+def test_any_size_will_do(folder):
+    assert fitting_size("image_pool", {"pool": str(folder)}, None) == 64
+    assert fitting_size("image_pool", {"pool": str(folder)}, 28) == 28
+
+
+def test_options_that_cannot_be_used():
+    with pytest.raises(ConfigError, match="in its option pool"):
+        fitting_size("image_pool", {}, None)
     with pytest.raises(ConfigError, match="must be one of"):
         checked_options("image_pool", {"metric": "cos_sim"})
 
 
-def test_pools_that_cannot_be_used(tmp_path, opened):
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    with pytest.raises(GeneratorError, match=r"pool cannot be used\. There is no image"):
-        opened(empty)
-    text = tmp_path / "text.zip"
-    text.write_text("no zip")
-    with pytest.raises(GeneratorError, match=r"pool cannot be used\. This is neither"):
-        opened(text)
-    (empty / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no", "There is no such folder"),
+        ("empty", "There is no image"),
+        ("text", "There is no image"),
+        ("text.zip", "This is neither"),
+    ],
+)
+def test_a_pool_that_cannot_be_used_is_said_before_anything_starts(
+    name, said, tmp_path, opened, config, digits, ledger
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "read.md").write_text("no image")
+    (tmp_path / "text.zip").write_text("no zip")
+    pool = str(tmp_path / name)
+    sentence = rf"The pool cannot be used\. {said}"
+    settings = replace(config, generator="image_pool", generator_options={"pool": pool})
+    with pytest.raises(GeneratorError, match=sentence):
+        start_run(tmp_path / "out", settings, digits, ledger)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(GeneratorError, match=sentence):
+        opened(pool)
+
+
+def test_a_pool_of_which_no_image_can_be_read(tmp_path, opened):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    assert fitting_size("image_pool", {"pool": str(tmp_path)}, None) == 64  # decodes none
     with pytest.raises(GeneratorError, match="None of the 1 images of the pool"):
-        drawn(opened(empty), 1)
+        drawn(opened(tmp_path), 1)
 
 
 def test_a_run_ends_in_a_verified_zip(tmp_path, config, digits, ledger):
@@ -419,6 +429,7 @@ def test_the_pool_is_looked_through_in_pieces_between_which_a_run_can_stop(
     start_run(tmp_path / "out", settings, digits, ledger)
     events = continue_run(RunFolder(tmp_path / "out"), ledger)
     assert next(events) == Loaded()
+    assert isinstance(next(events), Notice)  # which pool it is
     assert next(events) == Progress(0, Phase.PREPARE, 7, 60)
     events.close()
     assert not list((tmp_path / "out" / "generator").iterdir())
