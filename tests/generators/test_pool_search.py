@@ -46,15 +46,18 @@ def test_the_search_agrees_with_brute_force_block_after_block(metric, monkeypatc
         np.testing.assert_array_equal(found[:50], order[:50])
 
 
+@pytest.mark.parametrize("block", [170, 600])
 @pytest.mark.parametrize("metric", ["l2", "ip"])
-def test_of_images_that_are_equally_near_the_first_of_the_pool_comes_first(metric, monkeypatch):
-    monkeypatch.setattr("pe_engine.generators.pool_search._MOST_IN_BLOCK", 170)
+def test_of_images_that_are_equally_near_the_first_of_the_pool_comes_first(
+    metric, block, monkeypatch
+):
+    monkeypatch.setattr("pe_engine.generators.pool_search._MOST_IN_BLOCK", block)
     rng = np.random.default_rng(0)
     features = rng.integers(0, 3, (60, 8))[rng.integers(0, 60, 600)].astype(np.float32)
     similarity = similarities(metric, features)  # whole numbers, so that equal ones are equal
     np.fill_diagonal(similarity, np.inf)
     expected = np.argsort(-similarity, axis=1, kind="stable")
-    for count in (2, 12, 100, 200, 600):
+    for count in (*range(2, 40), 100, 200, 600):
         search = PoolSearch(InMemory(features), np.zeros(600, np.int64), metric, "cpu")
         found = search.neighbours(np.arange(600), np.full(600, ANY), np.full(600, count))
         np.testing.assert_array_equal(found, expected[:, :count])
