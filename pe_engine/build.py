@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,12 +19,14 @@ from pe_engine.components import (
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
-from pe_engine.errors import ConfigError, RunError
+from pe_engine.errors import ConfigError, Interrupted, RunError
 from pe_engine.events import Event, Loaded, Notice, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.export import GenerationRecord, export_run
+from pe_engine.generators.base import Generator
 from pe_engine.header import BudgetPlan, Header
 from pe_engine.images import contact_sheet
+from pe_engine.manifest import Origin
 from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.accounting import Charge
@@ -106,7 +109,10 @@ def class_plans(
 
 
 def continue_run(
-    folder: RunFolder, ledger: Ledger, dataset: PrivateDataset | None = None
+    folder: RunFolder,
+    ledger: Ledger,
+    dataset: PrivateDataset | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Event]:
     """The events of the run in ``folder``, from where it is to the zip.
 
@@ -115,6 +121,7 @@ def continue_run(
 
     Args:
         dataset: the private images, if they have just been found and not moved since.
+        stop: once it is set the generator's waits end, and so may the events, before the run does.
 
     Raises:
         PEError: with what to do; the run can be resumed.
@@ -123,29 +130,57 @@ def continue_run(
     with folder.locked():
         reserve_budget(header, folder, ledger)
         try:
-            evolution = _evolution(header, folder, ledger, dataset)
-            with closing(evolution.generator):
+            with closing(_generator(header.config, folder)) as generator:
+                if stop:
+                    generator.heed(stop)
+                evolution = _evolution(header, folder, ledger, dataset, generator)
                 yield Loaded()
-                for what, value in evolution.generator.provenance.items():
+                for what, value in generator.provenance.items():
                     yield Notice(0, f"{what}: {value}")
-                for done, total in evolution.generator.prepare():
+                for done, total in generator.prepare():
                     yield Progress(folder.last_generation() + 1, Phase.PREPARE, done, total)
                 yield from evolution.events()
+        except Interrupted:
+            return
         finally:
             ledger.close_run(header.run_id)
         folder.delete_private()
-        yield from export(folder, header, ledger, evolution.generator.provenance)
+        if not generator.keeps_for_good:
+            folder.delete_generator()
+        yield from export(folder, header, ledger, generator.provenance)
+
+
+def _generator(config: RunConfig, folder: RunFolder) -> Generator:
+    """The run's generator, with the files that the run began with.
+
+    Raises:
+        RunError: a file has been exchanged since.
+    """
+    generator = generator_class(config.generator)(
+        config.image_size, resolve_device(config.device), **config.generator_options
+    )
+    begun_with = folder.read_provenance()
+    for what, value in begun_with.items():
+        if generator.provenance.get(what) != value:
+            raise RunError(
+                f"The run began with other files: the {what} was {value}. Put them back as they "
+                "were, or start a new run."
+            )
+    if generator.provenance and not begun_with:
+        folder.write_provenance(generator.provenance)
+    generator.keep_in(folder.generator_path)
+    return generator
 
 
 def _evolution(
-    header: Header, folder: RunFolder, ledger: Ledger, dataset: PrivateDataset | None
+    header: Header,
+    folder: RunFolder,
+    ledger: Ledger,
+    dataset: PrivateDataset | None,
+    generator: Generator,
 ) -> Evolution:
     config, budget = header.config, header.budget
     device = resolve_device(config.device)
-    generator = generator_class(config.generator)(
-        config.image_size, device, **config.generator_options
-    )
-    generator.keep_in(folder.generator_path)
     embedder = load_class(EMBEDDERS, config.embedder)(config.image_size, device, generator.grey)
     voters = PrivateVoters(
         run_id=header.run_id,
@@ -204,8 +239,7 @@ def export(
         population=folder.read_population(config.iterations),
         records=_records(folder, header, ledger),
         noise_multiplier=budget.noise_multiplier,
-        start=header.start,
-        provenance=provenance,
+        origin=Origin(header.start, header.inherited, provenance),
     )
     for done, total in steps:
         yield Progress(config.iterations, Phase.EXPORT, done, total)

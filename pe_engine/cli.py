@@ -73,13 +73,25 @@ def _agreed(config: RunConfig, yes: bool) -> RunConfig:
     print(bill.describe())
     if bill.accepted >= bill.calls:
         return config
-    if not yes and not (sys.stdin.isatty() and input("Go on? [y/N] ").strip().lower() == "y"):
+    if bill.accepted:
+        raise ConfigError(
+            f"You agreed to {bill.accepted} calls by the option most_calls. Set it to {bill.calls} "
+            "or more, or ask for fewer samples, iterations or look-ahead variations."
+        )
+    if not yes and not _says_yes("Go on? [y/N] "):
         raise ConfigError(
             "Nothing was asked for. Say --yes to agree to the cost, or set the option most_calls "
             f"to {bill.calls}."
         )
     agreed = {**config.generator_options, "most_calls": bill.calls}
     return replace(config, generator_options=agreed)
+
+
+def _says_yes(question: str) -> bool:
+    try:
+        return sys.stdin.isatty() and input(question).strip().lower() == "y"
+    except EOFError:
+        return False
 
 
 def _resume(options: argparse.Namespace) -> int:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pe_engine import hub
 from pe_engine.errors import ConfigError
-from pe_engine.generators import GENERATORS, custom
+from pe_engine.generators import GENERATORS, custom, is_custom
 from pe_engine.generators.base import Estimate, Generator
-from pe_engine.generators.options import KINDS, Option, declared
+from pe_engine.generators.options import KINDS, Option, check_options, declared
 
 
 def load_class(table: dict[str, str], name: str) -> type:
@@ -29,7 +29,14 @@ def generator_class(name: str) -> type[Generator]:
     Raises:
         ConfigError: there is none such.
     """
-    return load_class(GENERATORS, name) if name in GENERATORS else custom.load(name)
+    if name in GENERATORS:
+        return load_class(GENERATORS, name)
+    if not is_custom(name):
+        raise ConfigError(
+            f"The generator {name!r} is not known. Choose one of {', '.join(GENERATORS)}, or give "
+            "your own as file.py:Class."
+        )
+    return custom.load(name)
 
 
 def generator_options(name: str) -> list[Option]:
@@ -46,8 +53,11 @@ def checked_options(name: str, given: Mapping[str, Any]) -> Any:
     known = [option.name for option in generator_options(name)]
     for option in given:
         if option not in known:
-            raise ConfigError(f"{name} has no option {option!r}. It has: {', '.join(known)}.")
-    return generator_class(name).Options(**given)
+            has = f"It has: {', '.join(known)}." if known else "It has none."
+            raise ConfigError(f"{name} has no option {option!r}. {has}")
+    options = generator_class(name).Options(**given)
+    check_options(options)
+    return options
 
 
 def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -66,8 +76,8 @@ def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict
             )  # refused by checked_options
         except ValueError as error:
             raise ConfigError(
-                f"The option {option_name} of {name} is {text!r}, but must be {KINDS[option.kind]} "
-                f"such as {'auto' if option.default is None else option.default}."
+                f"The option {option_name} of {name} is {text!r}, but must be {KINDS[option.kind]}"
+                + (", or auto." if option.default is None else f" such as {option.default}.")
             ) from error
     return values
 
@@ -81,7 +91,7 @@ def parse_option_text(name: str, text: str) -> dict[str, Any]:
     given = []
     for part in filter(None, map(str.strip, text.split(";"))):
         option, sign, value = part.partition("=")
-        if not sign:
+        if not sign or re.search(r",\s*\w+=", value):
             raise ConfigError(
                 f"The options of {name} say {part!r}. Write them as name=value; name=value."
             )
@@ -95,14 +105,22 @@ def settled_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: as ``checked_options``.
     """
-    checked_options(name, given)
+    parts = iter(generator_class(name).parts(checked_options(name, given)))
     settled = dict(given)
     for option in generator_options(name):
         value = given.get(option.name)
         local = option.opens == "path" or (option.opens == "model" and Path(value or "").is_dir())
         if value and local:
             settled[option.name] = str(Path(value).expanduser().resolve())
+        if option.opens == "options":
+            inner = settled_options(*next(parts))
+            settled[option.name] = "; ".join(f"{n}={_typed(v)}" for n, v in inner.items())
     return settled
+
+
+def _typed(value: Any) -> str:
+    """What a person types for it; ``Option.parse`` reads it back."""
+    return "auto" if value is None else str(value)
 
 
 def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,8 +130,10 @@ def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     opens = {option.name: option.opens for option in generator_options(name)}
     shown = {}
     for option, value in given.items():
-        if opens[option] in ("model", "path"):
+        if opens[option] == "model":
             value = last_name(value)
+        elif opens[option] == "path":
+            value = _last_part(value)
         elif opens[option] == "address":
             value = urlsplit(value).hostname or ""
         if opens[option] != "options":
@@ -139,7 +159,11 @@ def opened_paths(name: str, given: Mapping[str, Any]) -> list[str]:
 
 def last_name(path: str) -> str:
     """A file or folder without those that it lies in; a name on the hub as it is."""
-    return path if hub.is_name(path) else re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    return path if hub.is_name(path) else _last_part(path)
+
+
+def _last_part(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
@@ -160,6 +184,17 @@ def adopts(name: str, given: Mapping[str, Any]) -> bool:
 def uses_names(name: str, given: Mapping[str, Any]) -> bool:
     """Whether class names change what a generator with these options makes."""
     return generator_class(name).uses_names(checked_options(name, given))
+
+
+def check_prompts(name: str, given: Mapping[str, Any], prompts: Sequence[str]) -> None:
+    """Raises ConfigError where a generator with these options cannot draw one of the prompts."""
+    generator_class(name).check_prompts(checked_options(name, given), prompts)
+
+
+def closed_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that open nothing, which any viewer may see."""
+    opens = {option.name: option.opens for option in generator_options(name)}
+    return {option: value for option, value in given.items() if not opens[option]}
 
 
 def fitting_degrees(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:

@@ -107,7 +107,7 @@ class RunConfig:
                 "under that name. Set a data set name."
             )
         if not is_custom(self.generator):
-            check_one_of("generator", self.generator, tuple(GENERATORS))
+            check_one_of("generator", self.generator, (*GENERATORS, "your own as file.py:Class"))
         check_one_of("embedder", self.embedder, tuple(EMBEDDERS))
         check_one_of("metric", self.metric, METRICS)
         check_one_of("search", self.search, SEARCHES)

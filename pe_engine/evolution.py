@@ -105,15 +105,14 @@ class Evolution:
 
     def _said_of(self, given: Population) -> tuple[np.ndarray, list[str]]:
         """The class id, int64 ``(n,)``, and the prompt of each picture from elsewhere."""
-        if "prompt" in given.state:
-            return given.class_ids, given.state["prompt"].tolist()
-        prompts = np.empty(len(given), object)
+        prompts = given.state.get("prompt", np.full(len(given), "")).astype(object)
         for class_id, plan in enumerate(self.classes):
             ours = np.flatnonzero(given.class_ids == class_id)
             for text, rows in zip(
                 plan.prompts, np.array_split(ours, len(plan.prompts)), strict=True
             ):
-                prompts[rows] = text
+                if text:
+                    prompts[rows] = text
         return given.class_ids, prompts.tolist()
 
     def _entered(self, t: int, population: Population) -> Generator[Progress, None, Population]:

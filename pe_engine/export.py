@@ -15,10 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ import numpy as np
 from pe_engine import report
 from pe_engine.config import RunConfig
 from pe_engine.images import png_bytes
-from pe_engine.manifest import GenerationRecord, describe
+from pe_engine.manifest import NOTHING_BEFORE, GenerationRecord, Origin, describe
 from pe_engine.population import Population
 from pe_engine.storage import atomic_write
 
@@ -48,8 +47,7 @@ def export_run(
     population: Population,
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
-    start: str = "generator",
-    provenance: Mapping[str, str] = MappingProxyType({}),
+    origin: Origin = NOTHING_BEFORE,
 ) -> Iterator[tuple[int, int]]:
     """Write the release of a run into ``folder``.
 
@@ -62,8 +60,7 @@ def export_run(
         records: all finished generations from 0 on, in order. When they stop before T, the release
             claims the whole budget of the settings.
         noise_multiplier: σ, in votes.
-        start: where generation 0 came from, a key of ``manifest.STARTS``.
-        provenance: what identifies the files that the generator worked with.
+        origin: what came before the run.
 
     Yields:
         (pieces done, pieces in all) after each piece; once they are equal, synthetic.zip is in
@@ -79,8 +76,7 @@ def export_run(
         population=population,
         records=records,
         noise_multiplier=noise_multiplier,
-        start=start,
-        provenance=provenance,
+        origin=origin,
     )
     population = _in_class_blocks(population)
     shown = report.shown_records(records)

@@ -84,6 +84,6 @@ class Header:
                 "config": RunConfig.from_json(stored["config"]),
                 "class_names": tuple(stored["class_names"]),
                 "budget": BudgetPlan(**{**budget, "epsilons": tuple(budget["epsilons"])}),
-                "inherited": tuple(Charge(**charge) for charge in stored["inherited"]),
+                "inherited": tuple(Charge(**charge) for charge in stored.get("inherited", ())),
             }
         )

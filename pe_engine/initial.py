@@ -6,9 +6,10 @@ of microsoft/DPSDA (``samples`` uint8 ``(N, H, W, 3)`` in equal class blocks, ``
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,23 @@ from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
 from pe_engine.header import Header
 from pe_engine.images import to_uint8
+from pe_engine.manifest import PRODUCT, STARTS
 from pe_engine.population import Population, shares, three_channels
 from pe_engine.privacy.accounting import Charge
 from pe_engine.storage import RunFolder
+
+
+@dataclass(frozen=True)
+class Past:
+    """What pictures cost on the private images that they were chosen by.
+
+    Attributes:
+        charges: of all runs that led to them.
+        known: whether nothing else can have gone into them.
+    """
+
+    charges: tuple[Charge, ...]
+    known: bool
 
 
 @dataclass(frozen=True)
@@ -32,15 +47,13 @@ class Initial:
     Attributes:
         population: its images have the run's size. The state is the generator's own where
             ``complete``; otherwise ``prompt``, what each picture is said to show, or nothing.
-        complete: the same generator with the same options made it.
-        inherited: what it cost on the private images of the run that it comes from.
-        known: whether that is known.
+        complete: the same generator with the same options made it, for the same prompts.
+        provenance: of the files that it worked with then.
     """
 
     population: Population
     complete: bool
-    inherited: tuple[Charge, ...]
-    known: bool
+    provenance: dict[str, str]
 
 
 def settled(text: str) -> str:
@@ -54,24 +67,55 @@ def count(text: str) -> int:
     """How many pictures there are, without reading them.
 
     Raises:
-        DataError, RunError: they cannot be read.
+        ConfigError, DataError, RunError: there are none.
     """
     path, generation = _located(text)
-    if generation is not None:
-        path = RunFolder(path).generation_path(_generation(path, generation))
-    names = _arrays(path)
-    return names["images" if generation is not None else "samples"][0]
+    if generation is None:
+        return _shape(path, "samples")[0]
+    return _shape(RunFolder(path).generation_path(_generation(path, generation)), "images")[0]
+
+
+def past(text: str) -> Past:
+    """What the pictures cost.
+
+    Raises:
+        ConfigError, DataError, RunError: there are none.
+    """
+    path, generation = _located(text)
+    if generation is None:
+        return _told_by(path.with_name("manifest.json"))
+    header = Header.from_json(RunFolder(path).read_header())
+    # Whoever goes on from one generation has seen the votes of all.
+    own = Charge(header.budget.noise_multiplier, header.config.neighbours, header.config.iterations)
+    return Past((*header.inherited, own), header.start_is_known)
 
 
 def read(config: RunConfig, class_names: Sequence[str]) -> Initial:
     """The pictures that ``config.initial`` names, for these classes.
 
     Raises:
-        DataError, RunError: they cannot be read, or have other classes.
+        ConfigError, DataError, RunError: there are none, or they do not fit.
     """
     path, generation = _located(config.initial)
     if generation is None:
-        return _from_file(path, config, len(class_names))
+        given = Initial(_from_file(path, config, len(class_names)), False, {})
+    else:
+        given = _from_run(path, generation, config, class_names)
+    population = given.population
+    smallest = np.bincount(population.class_ids, minlength=len(class_names)).min()
+    if smallest < config.neighbours:
+        raise DataError(
+            f"One of the {len(class_names)} classes has {smallest} pictures to start from, but "
+            f"every private image votes for {config.neighbours}. Choose others, or another class "
+            "rule."
+        )
+    rootless = population.with_lineage(population.class_ids, np.full(len(population), -1))
+    return Initial(rootless, given.complete, given.provenance)
+
+
+def _from_run(
+    path: Path, generation: int, config: RunConfig, class_names: Sequence[str]
+) -> Initial:
     folder = RunFolder(path)
     header = Header.from_json(folder.read_header())
     if header.class_names != tuple(class_names):
@@ -80,49 +124,64 @@ def read(config: RunConfig, class_names: Sequence[str]) -> Initial:
             "classes, or another class rule."
         )
     population = folder.read_population(_generation(path, generation))
+    if _is_complete(header.config, config):
+        return Initial(population, True, folder.read_provenance())
+    images = _resized(population.images, config.image_size)
+    said = {name: population.state[name] for name in ("prompt",) if name in population.state}
+    return Initial(Population(images, population.class_ids, population.parents, said), False, {})
+
+
+def _is_complete(earlier: RunConfig, config: RunConfig) -> bool:
+    """Whether the states of the earlier run are what this one's generator would have made."""
     same = ("generator", "generator_options", "image_size")
-    complete = all(getattr(header.config, n) == getattr(config, n) for n in same)
-    complete &= not is_staged(config)  # the state may be that of another stage
-    if not complete:
-        prompt = {n: population.state[n] for n in ("prompt",) if n in population.state}
-        images = _resized(population.images, config.image_size)
-        population = Population(images, population.class_ids, population.parents, prompt)
-    # Whoever goes on from one generation has seen the votes of all.
-    own = Charge(header.budget.noise_multiplier, header.config.neighbours, header.config.iterations)
-    return Initial(_rootless(population), complete, (*header.inherited, own), header.start_is_known)
+    told = ("prompts", "class_prompts")
+    new_prompts = any(getattr(config, name) for name in told) and any(
+        getattr(earlier, name) != getattr(config, name) for name in told
+    )
+    options = checked_options(config.generator, config.generator_options)
+    # of parts that take turns, nobody knows which one made the state
+    staged = generator_class(config.generator).parts(options)
+    alike = all(getattr(earlier, name) == getattr(config, name) for name in same)
+    return alike and not new_prompts and not staged
 
 
-def _from_file(path: Path, config: RunConfig, classes: int) -> Initial:
-    with np.load(path, allow_pickle=False) as file:
-        images = _resized(file["samples"], config.image_size)
-        labels = file["labels"] if "labels" in file.files else None
-        info = file["additional_info"] if "additional_info" in file.files else None
+def _from_file(path: Path, config: RunConfig, classes: int) -> Population:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            samples = file["samples"]
+            labels = file["labels"] if "labels" in file.files else None
+            info = file["additional_info"] if "additional_info" in file.files else None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise _no_pictures(path) from error
+    n = len(samples)
     if labels is None:
-        labels = np.repeat(np.arange(classes), shares(len(images), classes))
-    if labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= classes:
+        labels = np.repeat(np.arange(classes), shares(n, classes))
+    if labels.shape != (n,) or labels.dtype.kind not in "iu" or not _within(labels, classes):
         raise DataError(
-            f"The pictures to start from have labels up to {labels.max()}, but there are {classes} "
-            "classes. Choose others, or another class rule."
-        )
-    smallest = np.bincount(labels, minlength=classes).min()
-    if smallest < config.neighbours:
-        raise DataError(
-            f"One of the {classes} classes has {smallest} pictures to start from, but every "
-            f"private image votes for {config.neighbours}. Choose others, or another class rule."
+            f"The labels of the pictures to start from must be {n} whole numbers below {classes}, "
+            "the number of classes. Choose others, or another class rule."
         )
     # the seed's texts are prompts, its whole numbers labels of improved-diffusion
     kinds = "U" if uses_names(config.generator, config.generator_options) else "Uiu"
     said = {}
-    if info is not None and info.dtype.kind in kinds:
+    if info is not None and info.shape == (n,) and info.dtype.kind in kinds:
         said = {"prompt": info.astype(np.str_)}
-    population = Population(images, labels.astype(np.int64), labels.astype(np.int64), said)
-    return Initial(_rootless(population), False, (), False)
+    ids = labels.astype(np.int64)
+    return Population(_resized(samples, config.image_size), ids, ids, said)
 
 
-def is_staged(config: RunConfig) -> bool:
-    """Whether the generator is made of others, one after another."""
-    options = checked_options(config.generator, config.generator_options)
-    return bool(generator_class(config.generator).parts(options))
+def _told_by(manifest: Path) -> Past:
+    """What the manifest of a release says that it cost; of any other file nothing is known."""
+    try:
+        told = json.loads(manifest.read_text(encoding="utf-8"))
+        privacy = told["privacy"]
+        charges = [Charge(**charge) for charge in privacy.get("inherited", [])]
+        own = (privacy[n] for n in ("noise_multiplier", "neighbours", "planned_releases"))
+        ours = told["product"]["name"] == PRODUCT
+        known = privacy.get("start") != STARTS["pictures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return Past((), False)
+    return Past((*charges, Charge(*own)), known) if ours else Past((), False)
 
 
 def _parsed(text: str) -> tuple[Path, int | None]:
@@ -137,7 +196,7 @@ def _located(text: str) -> tuple[Path, int | None]:
     if RunFolder(path).exists():
         return path, -1 if generation is None else generation
     if path.name == "samples.npz" and RunFolder(path.parent).exists():
-        return path.parent, -1  # so that what it cost is known
+        return path.parent, -1  # with all that the run remembers
     if not path.is_file():
         raise ConfigError(
             f"There is no run and no file {str(path)!r} to start from. Give a run's folder, with "
@@ -156,29 +215,32 @@ def _generation(path: Path, asked: int) -> int:
     return last if asked < 0 else asked
 
 
-def _arrays(path: Path) -> Mapping[str, tuple[int, ...]]:
-    """The shapes of the pictures in an npz file, by name.
+def _shape(path: Path, name: str) -> tuple[int, ...]:
+    """The shape of the pictures that an npz file calls so.
 
     Raises:
-        DataError: it is none, or has no pictures.
+        DataError: there are none.
     """
-    shapes = {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in {"samples.npy", "images.npy"} & set(archive.namelist()):
-                with archive.open(name) as file:
-                    np.lib.format.read_magic(file)
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                if dtype == np.uint8 and len(shape) == 4 and shape[3] in (1, 3) and shape[0]:
-                    shapes[name.removesuffix(".npy")] = shape
-    except (OSError, ValueError, zipfile.BadZipFile):
-        shapes = {}
-    if not shapes:
-        raise DataError(
-            f"The file {path.name} holds no pictures to start from: it must be an npz file with "
-            "'samples', uint8 of the shape (N, height, width, 3). Choose another one."
-        )
-    return shapes
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _no_pictures(path) from error
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
+        raise _no_pictures(path)
+    return shape
+
+
+def _no_pictures(path: Path) -> DataError:
+    return DataError(
+        f"The file {path.name} holds no pictures to start from: it must be an npz file with "
+        "'samples', uint8 of the shape (N, height, width, 3), undamaged. Choose another one."
+    )
+
+
+def _within(labels: np.ndarray, classes: int) -> bool:
+    return bool(((labels >= 0) & (labels < classes)).all())
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:
@@ -186,8 +248,7 @@ def _resized(images: np.ndarray, size: int) -> np.ndarray:
     images = three_channels(images)
     if images.shape[1:3] == (size, size):
         return images
-    return np.stack([three_channels(to_uint8(Image.fromarray(i), size)[None])[0] for i in images])
-
-
-def _rootless(population: Population) -> Population:
-    return population.with_lineage(population.class_ids, np.full(len(population), -1))
+    resized = np.empty((len(images), size, size, 3), np.uint8)
+    for i, image in enumerate(images):
+        resized[i] = to_uint8(Image.fromarray(np.ascontiguousarray(image)), size)
+    return resized

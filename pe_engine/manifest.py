@@ -10,9 +10,8 @@ import platform
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from pe_engine import __version__
 from pe_engine.components import last_name, shown_options
 from pe_engine.config import RunConfig
 from pe_engine.population import Population
+from pe_engine.privacy.accounting import Charge
 
 PRODUCT = "Private Evolution Studio"
 WHAT = (
@@ -100,6 +100,24 @@ class GenerationRecord:
     epsilon_spent: float
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What came before a run.
+
+    Attributes:
+        start: where its generation 0 came from, a key of ``STARTS``.
+        inherited: what that cost, which is part of every ε.
+        provenance: what identifies the files that its generator worked with.
+    """
+
+    start: str = "generator"
+    inherited: tuple[Charge, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_BEFORE = Origin()
+
+
 def describe(
     *,
     config: RunConfig,
@@ -108,8 +126,7 @@ def describe(
     population: Population,
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
-    start: str = "generator",
-    provenance: Mapping[str, str] = MappingProxyType({}),
+    origin: Origin = NOTHING_BEFORE,
 ) -> dict[str, Any]:
     """The manifest without its ``files``.
 
@@ -119,15 +136,18 @@ def describe(
         population: the last generation.
         records: all generations, in order.
         noise_multiplier: σ, in votes.
-        start: where generation 0 came from, a key of ``STARTS``.
-        provenance: what identifies the files that the generator worked with.
+        origin: what came before the run.
     """
     classes = class_table(class_names, public_names)
     counts = np.bincount(population.class_ids, minlength=len(class_names))
     return {
         "product": {"name": PRODUCT, "version": __version__},
         "what": WHAT,
-        "privacy": {**_privacy(config, records, noise_multiplier), "start": STARTS[start]},
+        "privacy": {
+            **_privacy(config, records, noise_multiplier),
+            "start": STARTS[origin.start],
+            "inherited": [vars(charge) for charge in origin.inherited],
+        },
         "samples": {
             "count": len(population),
             "height": population.images.shape[1],
@@ -138,7 +158,7 @@ def describe(
             ],
         },
         "settings": _public_settings(config, class_names, classes),
-        "versions": {**_versions(), **provenance},
+        "versions": {**_versions(), **origin.provenance},
     }
 
 

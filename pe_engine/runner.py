@@ -60,6 +60,8 @@ class Snapshot:
         class_names, owner_notices: for the owner.
         public_names: whether class names may be shown to others, too.
         noise_multiplier: σ in votes.
+        epsilon_planned: ε that all generations are to have spent, with what the run starts from.
+        epsilon_spent: ε of the votes that were released.
         generation: the one being worked on, 0..T.
         phase, phase_fraction: what is being done and how much of it, 0..1.
         seconds_left: of the whole run; None until it can be told.
@@ -77,6 +79,8 @@ class Snapshot:
     class_names: tuple[str, ...]
     public_names: bool
     noise_multiplier: float
+    epsilon_planned: float
+    epsilon_spent: float
     generation: int
     phase: Phase | None
     phase_fraction: float
@@ -183,7 +187,7 @@ class Run:
                 self._ledger.close_run(self.run_id)
             else:
                 self._publish(status=Status.RUNNING, queue_position=0, loading=True)
-                self._follow(continue_run(self._store, self._ledger, self._dataset))
+                self._follow(continue_run(self._store, self._ledger, self._dataset, self._stop))
             outcome = Status.DONE if self.zip_path.is_file() else Status.STOPPED
             error = ""
         except PEError as problem:
@@ -229,6 +233,7 @@ class Run:
                 changes[kind] = (*getattr(self._snapshot, kind), event.message)
             elif isinstance(event, VotesReleased):
                 changes["generation"] = event.generation
+                changes["epsilon_spent"] = event.epsilon_spent
             self._publish(**changes)
             if self._stop.is_set():
                 events.close()
@@ -252,6 +257,10 @@ class Run:
             class_names=header.class_names,
             public_names=header.public_names,
             noise_multiplier=header.budget.noise_multiplier,
+            epsilon_spent=self._spent(last),
+            epsilon_planned=(
+                header.budget.epsilons[-1] if header.inherited else header.config.epsilon
+            ),
             generation=max(last, 0),
             phase=None,
             phase_fraction=0.0,
@@ -265,6 +274,13 @@ class Run:
             error="",
             zip_ready=done,
         )
+
+    def _spent(self, last: int) -> float:
+        """ε of the committed votes; those for the generation after the last may be among them."""
+        budget, count = self._header.budget, max(last, 0)
+        if self._ledger.noisy_votes(self.run_id, count + 1) is not None:
+            count += 1
+        return (budget.inherited, *budget.epsilons)[count]
 
     def _view(self, generation: int, num_samples: int) -> GenerationView:
         budget = self._header.budget

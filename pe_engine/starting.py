@@ -9,9 +9,11 @@ from pe_engine import initial
 from pe_engine.build import class_plans, names_are_public, plan_budget, reserve_budget
 from pe_engine.components import (
     adopts,
+    check_prompts,
     estimate,
     fitting_degrees,
     fitting_size,
+    generator_class,
     opened_paths,
     resolve_device,
     settled_options,
@@ -22,6 +24,7 @@ from pe_engine.errors import ConfigError
 from pe_engine.generators import custom
 from pe_engine.generators.base import Estimate
 from pe_engine.header import Header, new_run_id
+from pe_engine.initial import Past
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.storage import RunFolder
 
@@ -105,18 +108,23 @@ def start_run(
     resolve_device(config.device)
     config = settled(config)
     dataset = open_dataset(source, config.classes, limits)
-    given = initial.read(config, dataset.class_names) if config.initial else None
     public_names = names_are_public(config, dataset.class_names, source)
-    class_plans(config, dataset.class_names, public_names)
-    if given and not given.complete and not adopts(config.generator, config.generator_options):
-        raise ConfigError(
-            f"{config.generator} draws from parameters of its own and cannot go on from given "
-            "pictures. Choose another generator, or start from a run with the same options of it."
-        )
+    plans = class_plans(config, dataset.class_names, public_names)
+    check_prompts(
+        config.generator, config.generator_options, [text for p in plans for text in p.prompts]
+    )
     _check_sizes(config, len(dataset.class_names))
     _check_cost(config)
     _check_paths(config, source)
-    inherited = given.inherited if given else ()
+    given, past = None, Past((), known=True)
+    if config.initial:
+        given, past = initial.read(config, dataset.class_names), initial.past(config.initial)
+    if given and not given.complete and not adopts(config.generator, config.generator_options):
+        raise ConfigError(
+            f"{config.generator} draws from parameters of its own and cannot go on from given "
+            "pictures. Choose another generator, or start from a run with the same options, "
+            "prompts and image size."
+        )
     header = Header(
         run_id=run_id or new_run_id(),
         ledger=ledger.identity,
@@ -124,13 +132,14 @@ def start_run(
         class_names=tuple(dataset.class_names),
         rule=dataset.rule,
         public_names=public_names,
-        budget=plan_budget(config, inherited),
-        inherited=inherited,
-        start_is_known=given is None or given.known,
+        budget=plan_budget(config, past.charges),
+        inherited=past.charges,
+        start_is_known=past.known,
     )
     folder.create(header.to_json())
     try:
         if given and given.complete:
+            folder.write_provenance(given.provenance)
             folder.write_population(0, given.population)
         elif given:
             folder.write_initial(given.population)
@@ -170,12 +179,15 @@ def _check_paths(config: RunConfig, source: Path) -> None:
 
 def _check_sizes(config: RunConfig, classes: int) -> None:
     largest = max(config.sample_schedule)
-    needed = largest * config.image_size**2 * 3
+    kept = generator_class(config.generator).varies_pixels and not config.fresh_children
+    copies = 1 + config.lookahead * kept
+    needed = largest * copies * config.image_size**2 * 3
     if needed > MAX_POPULATION_BYTES:
         raise ConfigError(
-            f"{largest:,} samples of {config.image_size} x {config.image_size} pixels need "
-            f"{needed / 2**30:.1f} GiB, but {MAX_POPULATION_BYTES / 2**30:.0f} GiB is the most. "
-            "Ask for fewer or smaller samples."
+            f"{largest:,} samples of {config.image_size} x {config.image_size} pixels "
+            f"{'and their look-ahead variations ' * (copies > 1)}need {needed / 2**30:.1f} GiB, "
+            f"but {MAX_POPULATION_BYTES / 2**30:.0f} GiB is the most. Ask for fewer or smaller "
+            f"samples{', or set fresh children' * (copies > 1)}."
         )
     smallest = min(config.sample_schedule) // classes
     if smallest < config.neighbours:

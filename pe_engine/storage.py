@@ -5,6 +5,7 @@ half.
       run.json              run id, settings, class names, σ: for the owner; written once
       lock                  held by the one process that drives the run
       generations/0000.npz  population of each finished generation
+      provenance.json       what identifies the files that the generator works with
       initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
       generator/            what the generator keeps: answers that were paid for, a pool's features
       private/              0700, removed when the run is done
@@ -20,7 +21,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ class RunFolder:
         """
         if self.exists():
             raise RunError(
-                f"{self.path} already holds a run. Resume that one, or choose another folder."
+                f"{self.path} already holds a run. Go on with that one by: python -m pe_engine "
+                f"resume {self.path}, or choose another folder."
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is not an empty folder. Choose another output folder.")
@@ -140,6 +142,15 @@ class RunFolder:
     def generation_path(self, generation: int) -> Path:
         return self.path / "generations" / f"{generation:04d}.npz"
 
+    def write_provenance(self, provenance: Mapping[str, str]) -> None:
+        """What identifies the files that the generator works with."""
+        _write_json(self.path / "provenance.json", dict(provenance))
+
+    def read_provenance(self) -> dict[str, str]:
+        """Empty where there are none, or nothing was made yet."""
+        path = self.path / "provenance.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
     def write_initial(self, population: Population) -> None:
         """Pictures from elsewhere that the generator is to adopt; their state is ``prompt``."""
         _write_population(self.path / "initial.npz", population)
@@ -183,6 +194,10 @@ class RunFolder:
             return None
         with np.load(path, allow_pickle=False) as file:
             return file["features"], file["class_ids"]
+
+    def delete_generator(self) -> None:
+        """Remove what the generator kept to be able to go on."""
+        shutil.rmtree(self.generator_path, ignore_errors=True)
 
     def delete_private(self) -> None:
         """Remove all that is private; the run is done.

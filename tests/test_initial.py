@@ -1,6 +1,7 @@
 """Starting from an earlier generation or from pictures of somebody else."""
 
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from pe_engine import initial
 from pe_engine.build import continue_run
 from pe_engine.errors import ConfigError, DataError, RunError
 from pe_engine.header import Header
-from pe_engine.privacy.accounting import composed_epsilon
+from pe_engine.privacy.accounting import Charge, composed_epsilon
 from pe_engine.starting import settled, start_run
 from pe_engine.storage import RunFolder
 
@@ -83,10 +84,24 @@ def test_what_the_earlier_run_cost_is_part_of_epsilon(tmp_path, config, digits, 
 def test_an_earlier_runs_own_samples_file_tells_what_it_cost(
     tmp_path, config, digits, ledger, first
 ):
-    given = initial.read(settled(replace(config, initial=str(first / "samples.npz"))), tuple("012"))
-    assert given.known
-    assert given.complete
-    assert sum(charge.generations for charge in given.inherited) == 3
+    asked = settled(replace(config, initial=str(first / "samples.npz")))
+    assert initial.read(asked, tuple("012")).complete
+    past = initial.past(asked.initial)
+    assert past.known
+    assert past.charges == (Charge(header(first).budget.noise_multiplier, 1, 3),)
+
+
+def test_the_manifest_beside_a_release_tells_what_it_cost(tmp_path, config, digits, ledger, first):
+    again = replace(config, initial=f"{first}:1", iterations=2)
+    finish(tmp_path / "again", again, digits, ledger)
+    with zipfile.ZipFile(tmp_path / "again" / "synthetic.zip") as release:
+        release.extractall(tmp_path / "unzipped")
+    past = initial.past(str(tmp_path / "unzipped" / "samples.npz"))
+    assert past == initial.past(str(tmp_path / "again"))
+    assert [charge.generations for charge in past.charges] == [3, 2]
+    assert past.known
+    (tmp_path / "unzipped" / "manifest.json").write_text('{"privacy": {}}')
+    assert not initial.past(str(tmp_path / "unzipped" / "samples.npz")).known
 
 
 def test_another_generator_adopts_the_pictures(tmp_path, config, digits, ledger, first):
@@ -144,6 +159,68 @@ def test_prompts_of_the_run_are_shared_out_where_the_file_has_none(
     assert adopted.state["prompt"].tolist() == ["x", "x", "y"] * 3
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"labels": np.zeros(9)},
+        {"labels": np.array([0, 1, -1] * 3)},
+        {"labels": np.zeros((9, 1), int)},
+        {"labels": np.array([], int)},
+        {"samples": np.zeros((9, 4, 4, 3))},
+        {"samples": np.zeros((0, 4, 4, 3), np.uint8)},
+        {"additional_info": np.array([object()] * 9)},
+    ],
+    ids=str,
+)
+def test_files_that_do_not_fit_are_said(tmp_path, config, digits, ledger, foreign, arrays):
+    np.savez(tmp_path / "bad.npz", **{"samples": np.load(foreign)["samples"], **arrays})
+    asked = replace(config, **SD, initial=str(tmp_path / "bad.npz"))
+    refused(DataError, "pictures to start from", tmp_path, asked, digits, ledger)
+
+
+@pytest.mark.parametrize("info", [np.array("x"), np.array(["x"]), np.full((9, 2), "x")], ids=str)
+def test_information_that_is_no_prompt_for_each_picture_is_left_aside(
+    tmp_path, config, foreign, info
+):
+    np.savez(tmp_path / "odd.npz", samples=np.load(foreign)["samples"], additional_info=info)
+    asked = replace(config, **SD, image_size=40, initial=str(tmp_path / "odd.npz"))
+    assert initial.read(asked, tuple("012")).population.state == {}
+
+
+def test_damaged_files_and_files_of_a_run_are_said(
+    tmp_path, config, digits, ledger, foreign, first
+):
+    data = bytearray(foreign.read_bytes())
+    data[30000:31000] = bytes(1000)
+    (tmp_path / "damaged.npz").write_bytes(data)
+    for path in (tmp_path / "damaged.npz", first / "generations" / "0001.npz"):
+        asked = replace(config, **SD, initial=str(path))
+        refused(DataError, "holds no pictures to start from", tmp_path, asked, digits, ledger)
+
+
+def test_sizes_are_refused_before_pictures_are_enlarged(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    np.savez(tmp_path / "many.npz", samples=np.zeros((1800, 8, 8, 3), np.uint8))
+    monkeypatch.setattr(initial, "read", lambda *given: pytest.fail("it was read"))
+    asked = replace(config, **SD, image_size=1024, initial=str(tmp_path / "many.npz"))
+    refused(ConfigError, "need 5.3 GiB", tmp_path, asked, digits, ledger)
+
+
+def test_typed_prompts_go_before_those_that_pictures_have(
+    tmp_path, config, digits, ledger, foreign
+):
+    asked = replace(config, **SD, initial=str(foreign), class_prompts={"1": ("typed",)})
+    finish(tmp_path / "out", asked, digits, ledger)
+    said = RunFolder(tmp_path / "out").read_population(0).state["prompt"].tolist()
+    assert said == ["a 0", "a 1", "a 2", "typed", "typed", "typed", "a 6", "a 7", "a 8"]
+
+
+def test_other_prompts_need_a_generator_that_adopts(tmp_path, config, digits, ledger, first):
+    asked = replace(config, initial=str(first), prompts=("7",))
+    refused(ConfigError, "same options, prompts and image", tmp_path, asked, digits, ledger)
+
+
 def refused(error, match, tmp_path, config, digits, ledger):
     with pytest.raises(error, match=match):
         start_run(tmp_path / "out", config, digits, ledger)
@@ -173,7 +250,10 @@ def test_other_classes_and_missing_classes_are_refused(
     unclassed = replace(config, classes="none", prompts=("a",), initial=str(first))
     refused(DataError, "other classes", tmp_path, unclassed, digits, ledger)
     samples = np.load(foreign)["samples"]
-    for labels, match in (([0, 1] * 4 + [0], "has 0 pictures"), ([0, 1, 5] * 3, "labels up to 5")):
+    for labels, match in (
+        ([0, 1] * 4 + [0], "has 0 pictures"),
+        ([0, 1, 5] * 3, "whole numbers below 3"),
+    ):
         np.savez(tmp_path / "bad.npz", samples=samples, labels=labels)
         asked = replace(config, **SD, initial=str(tmp_path / "bad.npz"))
         refused(DataError, match, tmp_path, asked, digits, ledger)

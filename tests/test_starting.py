@@ -6,9 +6,13 @@ from dataclasses import replace
 import pytest
 
 from pe_engine import cli
-from pe_engine.components import settled_options
-from pe_engine.errors import ConfigError
+from pe_engine.build import continue_run
+from pe_engine.components import settled_options, shown_options
+from pe_engine.errors import ConfigError, RunError
+from pe_engine.header import Header
 from pe_engine.starting import cost, settled, start_run
+from pe_engine.storage import RunFolder
+from tests.paid import Paid
 
 PAID = "tests.paid:Paid"
 RUN = ["--generator", PAID, "--iterations", "1", "--num-samples", "6", "--lookahead", "2"]
@@ -107,3 +111,90 @@ def test_the_generator_is_not_given_the_private_images(tmp_path, paid, ledger, d
     (tmp_path / "public").mkdir()
     elsewhere = replace(asked, generator_options=options | {"pool": str(tmp_path / "public")})
     start_run(tmp_path / "out", elsewhere, tmp_path / "private", ledger)
+
+
+def test_paths_inside_a_composite_are_kept_whole_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"simulator": "image_pool", "simulator_options": "radius=5; pool=pictures"}
+    chosen = settled_options("composite", options)
+    assert chosen["simulator_options"] == f"radius=5.0; pool={tmp_path / 'pictures'}"
+    assert settled_options("composite", chosen) == chosen
+
+
+def test_what_a_manifest_shows_of_addresses_and_paths():
+    shown = shown_options("openai_images", {"base_url": "https://inner.example:81/v1"})
+    assert shown == {"base_url": "inner.example"}
+    assert shown_options("image_pool", {"pool": "alice/pool"}) == {"pool": "pool"}
+
+
+def test_prompts_that_cannot_be_drawn_are_refused_before_the_start(
+    tmp_path, config, digits, ledger
+):
+    (tmp_path / "weights.pt").write_bytes(b"PK")
+    options = {"model_path": str(tmp_path / "weights.pt")}
+    asked = replace(config, generator="improved_diffusion", generator_options=options)
+    refused(
+        "only knows ImageNet's classes",
+        tmp_path,
+        replace(asked, class_prompts={"1": ("207", "a cat")}),
+        digits,
+        ledger,
+    )
+
+
+def test_children_that_are_remembered_as_pixels_count_as_memory(tmp_path, config, digits, ledger):
+    class Remembering(Paid):
+        varies_pixels = True
+
+    large = {"image_size": 1024, "num_samples": (300,), "lookahead": 8}
+    options = {"most_calls": 10**6}
+    asked = replace(config, generator=PAID, generator_options=options, **large)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.paid.Paid", Remembering)
+        refused("look-ahead variations need 7.9 GiB", tmp_path, asked, digits, ledger)
+        start_run(tmp_path / "fresh", replace(asked, fresh_children=True), digits, ledger)
+    start_run(tmp_path / "states", asked, digits, ledger)
+
+
+def test_files_that_were_exchanged_since_the_start_are_refused(tmp_path, config, digits, ledger):
+    class Weighted(Paid):
+        provenance = {"SHA-256 of model_path": "first"}  # noqa: RUF012
+
+        def keep_in(self, folder):
+            folder.mkdir(exist_ok=True)
+            (folder / "computed").write_bytes(b"x")
+
+    asked = replace(config, generator=PAID, generator_options={"most_calls": 1000})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.paid.Paid", Weighted)
+        start_run(tmp_path / "out", asked, digits, ledger)
+        folder = RunFolder(tmp_path / "out")
+        next(continue_run(folder, ledger))
+        patch.setattr(Weighted, "provenance", {"SHA-256 of model_path": "second"})
+        with pytest.raises(RunError, match="the SHA-256 of model_path was first"):
+            next(continue_run(folder, ledger))
+        patch.setattr(Weighted, "provenance", {"SHA-256 of model_path": "first"})
+        assert [*continue_run(folder, ledger)]
+        assert not folder.generator_path.exists()
+        patch.setattr(Weighted, "keeps_for_good", True)
+        start_run(tmp_path / "kept", asked, digits, ledger)
+        assert [*continue_run(RunFolder(tmp_path / "kept"), ledger)]
+        assert (tmp_path / "kept" / "generator" / "computed").exists()
+
+
+def test_a_run_that_was_begun_before_there_were_other_starts_is_read(
+    tmp_path, config, digits, ledger
+):
+    start_run(tmp_path / "out", config, digits, ledger)
+    stored = RunFolder(tmp_path / "out").read_header()
+    for name in ("inherited", "start_is_known"):
+        del stored[name]
+    header = Header.from_json(stored)
+    assert header.inherited == ()
+    assert header.start == "generator"
+
+
+def test_a_limit_on_calls_holds_whatever_else_is_said(tmp_path, digits, home, capsys):
+    command = ["run", str(digits), "--output", str(tmp_path / "out"), *RUN, "--yes"]
+    assert cli.main([*command, "--option", "most_calls=10"]) == 2
+    assert "You agreed to 10 calls" in capsys.readouterr().err

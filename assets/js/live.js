@@ -40,7 +40,7 @@ function showStatus() {
     view.notices.length === 1 ? "1 note" : `${view.notices.length} notes`;
   if (notices.querySelectorAll("li").length !== view.notices.length)
     notices.querySelector("ul").replaceChildren(...view.notices.map((text) => make("li", "", text)));
-  const spent = view.generations.length ? view.generations.at(-1).epsilon : 0;
+  const spent = view.spent;
   set(".spent-text", `ε spent ${spent.toFixed(2)} of ${view.epsilon} · δ = ${view.delta}`);
   const meter = find(".meter");
   fill(meter, spent / view.epsilon);

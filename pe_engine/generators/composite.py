@@ -7,6 +7,7 @@ adds what it cannot draw.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pe_engine.components import (
     uses_names,
 )
 from pe_engine.config import MAX_ITERATIONS
+from pe_engine.errors import ConfigError
 from pe_engine.generators.base import PIXELS, Facts, Generator, State
 from pe_engine.generators.options import check_options, option
 
@@ -45,14 +47,20 @@ class Options:
         high=MAX_ITERATIONS,
     )
     simulator_options: str = option(
-        "", "the simulator's own, such as fonts=print; ink=dark", opens="options"
+        "", "the simulator's, as name=value; name=value, such as ink=dark", opens="options"
     )
-    model_options: str = option("", "the model's own, such as steps=8; guidance=2", opens="options")
+    model_options: str = option(
+        "", "the model's, likewise, such as steps=8; guidance=2", opens="options"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
         for name, given in Composite.parts(self):
-            checked_options(name, given)
+            if generator_class(name).degrees(checked_options(name, given)):
+                raise ConfigError(
+                    f"The options of {name} name variation degrees, but the run's degrees hold for "
+                    "both generators of a composite. Leave them out and set the run's."
+                )
 
 
 class Composite(Generator):
@@ -115,7 +123,14 @@ class Composite(Generator):
     def fitting_size(cls, options: Options, asked: int | None) -> int:
         """The model's choice, which the simulator has to allow; see ``Generator.fitting_size``."""
         (simulator, its_options), (model, given) = cls.parts(options)
-        return fitting_size(simulator, its_options, fitting_size(model, given, asked))
+        size = fitting_size(model, given, asked)
+        try:
+            return fitting_size(simulator, its_options, size)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error} (Inside a composite, options of {simulator} are typed in "
+                "simulator_options, as name=value; name=value.)"
+            ) from error
 
     def random(
         self, class_names: Sequence[str], prompts: Sequence[str], rng: np.random.Generator
@@ -154,6 +169,11 @@ class Composite(Generator):
         """See ``Generator.keep_in``."""
         self.simulator.keep_in(folder / "simulator")
         self.model.keep_in(folder / "model")
+
+    def heed(self, stop: threading.Event) -> None:
+        """See ``Generator.heed``."""
+        self.simulator.heed(stop)
+        self.model.heed(stop)
 
     def prepare(self) -> Iterator[tuple[int, int]]:
         """See ``Generator.prepare``."""

@@ -49,13 +49,23 @@ def _from_file(path: Path) -> object:
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]  # a second try shall not find half of it
+        if isinstance(error, (SyntaxError, ImportError)):
+            raise ConfigError(f"The file {path} cannot be loaded: {error}. Mend it.") from error
+        raise
     return module
 
 
 def _by_name(name: str) -> object:
     try:
         return importlib.import_module(name)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{name!r} is no name of a Python module. Give a module, or a file: my_own.py:Class."
+        ) from error
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0] and error.name != name:
             raise  # something that the module itself imports

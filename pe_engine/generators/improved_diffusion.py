@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pe_engine.errors import ConfigError, GeneratorError
+from pe_engine.errors import ConfigError
 from pe_engine.generators import checkpoints, improved_weights, stable_diffusion
 from pe_engine.generators.base import PIXELS, Facts, Generator, State
 from pe_engine.generators.denoising import generators
@@ -77,6 +77,22 @@ class ImprovedDiffusion(Generator):
         network.compute_in(number_format(self.options.dtype, device))
         self.provenance = {"SHA-256 of model_path": self.sha256}
         self.network = checkpoints.on_device(network, device)
+
+    @classmethod
+    def check_prompts(cls, options: Options, prompts: Sequence[str]) -> None:
+        """Each is a label or empty; see ``Generator.check_prompts``."""
+        for prompt in filter(None, map(str.strip, prompts)):
+            if not options.class_cond:
+                raise ConfigError(
+                    f"The prompt is {prompt[:100]!r}, but this model takes none (class_cond is "
+                    "no). Leave the prompts empty."
+                )
+            if not (prompt.isdecimal() and len(prompt) <= len(str(LABELS - 1))):
+                raise ConfigError(
+                    f"The prompt is {prompt[:100]!r}, but this model only knows ImageNet's classes "
+                    "by their numbers, 0 to 999. Give such a number, or no prompt for labels that "
+                    "are drawn."
+                )
 
     @classmethod
     def uses_names(cls, options: Options) -> bool:
@@ -150,27 +166,12 @@ class ImprovedDiffusion(Generator):
     # ----------------------------------------------------------------------------------------------
 
     def _described(self, prompts: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """What stands beside the pixels in a state: labels, if the model takes any.
-
-        Raises:
-            GeneratorError: a prompt is no label.
-        """
+        """What stands beside the pixels in a state: labels, if the model takes any."""
+        self.check_prompts(self.options, prompts)
         labels = rng.integers(LABELS, size=len(prompts))
         for i, prompt in enumerate(map(str.strip, prompts)):
-            if not prompt:
-                continue
-            if not self.options.class_cond:
-                raise GeneratorError(
-                    f"The prompt is {prompt[:100]!r}, but this model takes none (class_cond is "
-                    "no). Leave the prompts empty."
-                )
-            if not (prompt.isdecimal() and len(prompt) <= len(str(LABELS - 1))):
-                raise GeneratorError(
-                    f"The prompt is {prompt[:100]!r}, but this model only knows ImageNet's classes "
-                    "by their numbers, 0 to 999. Give such a number, or no prompt for labels that "
-                    "are drawn."
-                )
-            labels[i] = int(prompt)
+            if prompt:
+                labels[i] = int(prompt)
         return {"label": labels} if self.options.class_cond else {}
 
     def _denoised(

@@ -45,7 +45,18 @@ def found(model_path: str) -> Path:
             f"There is no file {model_path[:200]!r}, which the option model_path names. Check the "
             f"path; the published weights are at {PUBLISHED}."
         )
+    check_start(path)
     return path
+
+
+def check_start(path: Path) -> None:
+    """Raises ConfigError unless the file begins as those of PyTorch do."""
+    with path.open("rb") as file:
+        if not file.read(2).startswith(STARTS):
+            raise ConfigError(
+                f"The file {path.name} is none that PyTorch has written. Give the .pt file of the "
+                f"weights; the published ones are at {PUBLISHED}."
+            )
 
 
 def load(path: Path, shape: Shape) -> tuple[UNet, str]:
@@ -64,8 +75,8 @@ def load(path: Path, shape: Shape) -> tuple[UNet, str]:
             weights = _tensors(file, path)
     except OSError as error:
         raise GeneratorError(
-            f"The file {path} cannot be read: {error.strerror or error}. Check its permissions, or "
-            "copy it again."
+            f"The file {path.name} cannot be read: {error.strerror or error}. Check its "
+            "permissions, or copy it again."
         ) from error
     with torch.device("meta"):  # nothing is allocated, as every tensor is replaced
         network = UNet(shape)
@@ -86,25 +97,19 @@ def _tensors(file: BinaryIO, path: Path) -> Mapping[str, Any]:
     import torch
 
     file.seek(0)
-    if not file.read(2).startswith(STARTS):
-        raise GeneratorError(
-            f"The file {path} is none that PyTorch has written. Give the .pt file of the weights; "
-            f"the published ones are at {PUBLISHED}."
-        )
-    file.seek(0)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise GeneratorError(
-            f"The file {path} holds more than weights: it may hold code, which is not run, or is "
-            "damaged. Give a file of a state dict only."
+            f"The file {path.name} holds more than weights: it may hold code, which is not run, "
+            "or is damaged. Give a file of a state dict only."
         ) from error
     except (
         *(RuntimeError, OSError, EOFError, ValueError),
         *(KeyError, IndexError, AttributeError, TypeError),
     ) as error:
         raise GeneratorError(
-            f"The file {path} is damaged or incomplete. Download or copy it again."
+            f"The file {path.name} is damaged or incomplete. Download or copy it again."
         ) from error
 
 
@@ -114,7 +119,7 @@ def _check(weights: Any, expected: Mapping[str, torch.Tensor], path: Path) -> No
 
     if not isinstance(weights, Mapping):
         raise GeneratorError(
-            f"The file {path} holds a {type(weights).__name__}, but no state dict: tensors by "
+            f"The file {path.name} holds a {type(weights).__name__}, but no state dict: tensors by "
             "name. Give the .pt file of the weights."
         )
     wrong = None
@@ -134,9 +139,9 @@ def _check(weights: Any, expected: Mapping[str, torch.Tensor], path: Path) -> No
     if wrong:
         millions = sum(tensor.numel() for tensor in expected.values()) / 1e6
         raise GeneratorError(
-            f"The file {path} {wrong}. The options make a model of {millions:.1f} M parameters in "
-            f"{len(expected)} tensors; set them (num_channels, num_res_blocks, class_cond, "
-            "learn_sigma, model_image_size, ...) as for the training of this file."
+            f"The file {path.name} {wrong}. The options make a model of {millions:.1f} M "
+            f"parameters in {len(expected)} tensors; set them (num_channels, num_res_blocks, "
+            "class_cond, learn_sigma, model_image_size, ...) as for the training of this file."
         )
 
 

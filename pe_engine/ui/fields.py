@@ -24,7 +24,15 @@ from pe_engine.presets import FIRST, PRESETS
 from pe_engine.ui.public_models import is_public, shown_generators
 from pe_engine.ui.settings import shown_fields
 
-BUDGET_FIELDS = ("epsilon", "delta", "iterations", "neighbours", "adjacency", "threshold")
+BUDGET_FIELDS = (
+    "epsilon",
+    "delta",
+    "iterations",
+    "neighbours",
+    "adjacency",
+    "threshold",
+    "initial",
+)
 OWNERS = frozenset(
     {"dataset_name", "public_class_names", "epsilon_cap", "keep_features", "device", "seed"}
 )

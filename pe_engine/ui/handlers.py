@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from pe_engine.build import EXAMPLE
+from pe_engine.components import closed_options
 from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
@@ -75,6 +76,8 @@ class Handlers:
 
     async def budget(self, fields: Mapping[str, Any]) -> str:
         """What the budget means, as HTML; or what is wrong with it."""
+        if not self.owner:
+            fields = {**fields, "initial": ""}  # a visitor's path is not opened
         try:
             sentence = await asyncio.to_thread(budget_sentence, fields)
         except PEError as error:
@@ -121,6 +124,8 @@ class Handlers:
             return config, unsaid
         if not snapshot.public_names:
             config = replace(config, class_prompts={})
+        options = closed_options(config.generator, config.generator_options)
+        config = replace(config, generator_options=options)
         return config, unsaid | PRIVATE_SETTINGS
 
     def stop(self, run_id: str) -> str:

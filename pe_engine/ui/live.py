@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pe_engine.components import last_name
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase
 from pe_engine.runner import Snapshot, Status
@@ -36,7 +37,8 @@ def live_view(snapshot: Snapshot, has_report: bool, owner: bool) -> dict[str, An
         "title": title(snapshot),
         "fraction": None if fraction is None else round(fraction, 4),
         "iterations": config.iterations,
-        "epsilon": config.epsilon,
+        "epsilon": round(snapshot.epsilon_planned, 3),
+        "spent": round(snapshot.epsilon_spent, 3),
         "delta": f"{config.delta:g}".replace("e-0", "e-"),
         "sigma": round(snapshot.noise_multiplier, 2),
         "generations": [
@@ -98,7 +100,7 @@ def settings_line(snapshot: Snapshot, owner: bool) -> str:
     """The settings that decide the result, so that a run seen later explains itself."""
     config = snapshot.config
     parts = [
-        config.generator.replace("_", " "),
+        last_name(config.generator).replace("_", " "),
         f"{config.sample_schedule[-1]:,} samples",
         f"σ\u00a0=\u00a0{snapshot.noise_multiplier:.3g} votes of noise",
     ]

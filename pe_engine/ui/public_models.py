@@ -20,10 +20,13 @@ PUBLIC_MODELS = (
 PAID = ("hf_inference", "openai_images")
 """Generators that spend the key of whoever runs the server."""
 
+WITH_PATHS = ("image_pool", "improved_diffusion")
+"""Generators that cannot do without a path on the server."""
+
 
 def shown_generators(owner: bool) -> list[str]:
     """The generators that the page offers."""
-    return [name for name in GENERATORS if owner or name not in PAID]
+    return [name for name in GENERATORS if owner or name not in PAID + WITH_PATHS]
 
 
 def check_public(config: RunConfig) -> None:

@@ -12,6 +12,7 @@ from pe_engine.components import parse_generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
+from pe_engine.initial import past
 
 Number = TypeVar("Number", int, float)
 
@@ -120,7 +121,8 @@ def budget_sentence(fields: Mapping[str, Any]) -> str:
         adjacency=fields["adjacency"],
         threshold=optional_number("threshold", fields["threshold"]),
     )
-    plan = plan_budget(checked)
+    start = (fields["initial"] or "").strip()
+    plan = plan_budget(checked, past(start).charges if start else ())
     generations = "1 generation" if checked.iterations == 1 else f"{checked.iterations} generations"
     return (
         f"σ = {plan.noise_multiplier:.3g} votes of noise per candidate; "

@@ -96,6 +96,7 @@ def test_a_stop_at_the_handover_changes_nothing(tmp_path, composite, digits, led
         ({"model_options": "stops=3"}, "stable_diffusion has no option 'stops'"),
         ({"simulator_options": "rotation=900"}, "rotation is 900.0"),
         ({"simulator": "composite"}, "must be one of"),
+        ({"model_options": "steps=8, guidance=2"}, "name=value; name=value"),
     ],
 )
 def test_options_of_either_are_checked_at_once(options, match):
@@ -116,3 +117,15 @@ def test_the_size_must_suit_both():
     assert Composite.fitting_size(options, None) == 32
     with pytest.raises(ConfigError, match="steps of 8"):
         Composite.fitting_size(options, 30)
+
+
+def test_degrees_of_a_part_are_not_silently_forgotten():
+    text = "model_path=x.pt; variation_degree_schedule=5,9"
+    with pytest.raises(ConfigError, match="the run's degrees hold for both"):
+        checked_options("composite", {"model": "improved_diffusion", "model_options": text})
+
+
+def test_an_option_of_a_part_is_asked_for_where_it_can_be_typed():
+    options = checked_options("composite", {"simulator": "image_pool"})
+    with pytest.raises(ConfigError, match=r"option pool\. \(Inside .* typed in simulator_options"):
+        Composite.fitting_size(options, None)

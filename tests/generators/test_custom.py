@@ -8,7 +8,7 @@ import pytest
 
 from pe_engine.build import continue_run
 from pe_engine.cli import main
-from pe_engine.components import generator_class
+from pe_engine.components import checked_options, generator_class
 from pe_engine.errors import ConfigError
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
@@ -70,3 +70,45 @@ def test_what_is_no_generator(tmp_path, name, match):
 def test_the_command_line_describes_it(capsys):
     assert main(["generators", f"{EXAMPLE}:Stripes"]) == 0
     assert "draws stripes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [(":X", "no name of a Python module"), ("..:X", "no name"), ("nosuch", "not known. Choose")],
+)
+def test_names_that_mean_nothing(name, match):
+    with pytest.raises(ConfigError, match=match):
+        generator_class(name)
+
+
+def test_a_file_that_cannot_be_loaded_is_tried_anew_once_mended(tmp_path):
+    file = tmp_path / "late.py"
+    file.write_text("import no_such_thing_at_all\n")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="cannot be loaded: No module named"):
+            generator_class(f"{file}:Half")
+    file.write_text(INCOMPLETE)
+    with pytest.raises(ConfigError, match="lacks"):
+        generator_class(f"{file}:Half")
+
+
+BOUNDED = """
+from dataclasses import dataclass
+from pe_engine.generators.base import Generator
+from pe_engine.generators.options import option
+@dataclass(frozen=True)
+class Options:
+    curve: float = option(0.5, "how bent", low=0, high=1)
+class Bent(Generator):
+    summary = "bends"
+    Options = Options
+    def random(self, class_names, prompts, rng): ...
+    def vary(self, state, degree, rng): ...
+    def render(self, state, preview=False): ...
+"""
+
+
+def test_bounds_hold_without_a_check_of_ones_own(tmp_path):
+    (tmp_path / "bent.py").write_text(BOUNDED)
+    with pytest.raises(ConfigError, match=r"curve is 5\.0, but must lie from 0 to 1"):
+        checked_options(f"{tmp_path / 'bent.py'}:Bent", {"curve": 5.0})

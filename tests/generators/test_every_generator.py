@@ -48,6 +48,7 @@ def test_three_generations_end_in_a_verified_zip(name, tmp_path, config, digits,
     )
     run = evolved(tmp_path / "out", settings, digits, ledger)
     assert [view.generation for view in run.snapshot.generations] == [0, 1, 2, 3]
+    assert "pixels" not in run.population(3).state  # images are stored once
     told = json.loads(zipfile.ZipFile(run.zip_path).read("manifest.json"))
     assert told["settings"]["generator"] == name
     assert str(tmp_path) not in json.dumps(told)

@@ -212,7 +212,7 @@ def test_the_label_decides_the_image(generator):
 
 @pytest.mark.parametrize("prompt", ["a cat", "1000", "-1", "1.5", "٣٣٣٣", "9" * 5000])
 def test_other_prompts_are_refused(generator, prompt):
-    with pytest.raises(GeneratorError, match=r"only knows .* 0 to 999"):
+    with pytest.raises(ConfigError, match=r"only knows .* 0 to 999"):
         make(generator, prompts=[prompt] * 3)
 
 
@@ -221,7 +221,7 @@ def test_a_model_without_labels_keeps_none(build):
     state = make(generator)
     assert set(state) == {"pixels"}
     assert set(vary(generator, state, 0.6)) == {"pixels"}
-    with pytest.raises(GeneratorError, match="takes none"):
+    with pytest.raises(ConfigError, match="takes none"):
         make(generator, prompts=["3"] * 3)
 
 

@@ -113,7 +113,8 @@ def test_code_is_not_run(tmp_path):
 def test_a_file_of_another_kind_is_said(tmp_path, content):
     path = tmp_path / "m.pt"
     path.write_bytes(content)
-    refused(path, "none that PyTorch has written")
+    with pytest.raises(ConfigError, match="none that PyTorch has written"):
+        improved_weights.found(str(path))
 
 
 @pytest.mark.parametrize("new", [True, False])

@@ -89,5 +89,5 @@ def test_a_generators_options_are_found_by_its_name():
     assert checked_options("stable_diffusion", given).steps == 12
     with pytest.raises(ConfigError, match="has no option 'colour'"):
         checked_options("stable_diffusion", {"colour": "red"})
-    with pytest.raises(ConfigError, match="must be a whole number such as auto"):
+    with pytest.raises(ConfigError, match="must be a whole number, or auto"):
         parse_generator_options("stable_diffusion", [("steps", "many")])

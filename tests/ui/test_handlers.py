@@ -1,6 +1,8 @@
 """The handlers of the page over a real queue of runs: uploads, consent, resume, full disks."""
 
+import asyncio
 import json
+import re
 import time
 import zipfile
 from dataclasses import replace
@@ -112,6 +114,43 @@ def test_settings_seen_again(handlers, prompted):
         "initial",
     }
     assert handlers.settings_of("0" * 32) is handlers.settings_of("nonsense") is None
+
+
+def test_others_do_not_see_paths_and_addresses(handlers, prompted, monkeypatch):
+    run = handlers.manager.get(prompted)
+    options = {"model": "/home/x17/tuned", "steps": 3}
+    config = replace(
+        run.snapshot.config,
+        generator="stable_diffusion",
+        generator_options=options,
+        initial="/home/x17/run",
+    )
+    monkeypatch.setattr(type(run), "snapshot", replace(run.snapshot, config=config))
+    assert handlers.settings_of(prompted)[0].generator_options == options
+    handlers.owner = False
+    seen, unsaid = handlers.settings_of(prompted)
+    assert seen.generator_options == {"steps": 3}
+    assert "initial" in unsaid
+
+
+def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
+    fields = QUICK | {"initial": str(handlers.manager.get(prompted).folder)}
+
+    def epsilon(fields):
+        return float(re.search(r"ε = ([\d.]+)", asyncio.run(handlers.budget(fields)))[1])
+
+    alone = epsilon(QUICK)
+    assert epsilon(fields) > alone + 1
+    handlers.owner = False
+    assert epsilon(fields) == alone  # a visitor's path is not opened
+
+
+def test_no_code_is_run_from_a_page(handlers, digits, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    answer = handlers.start(upload(handlers, digits), QUICK | {"generator": f"{file}:Own"}, [])
+    assert "not known" in answer[-1]
+    assert not (tmp_path / "ran").exists()
 
 
 def test_others_do_not_see_prompts_of_classes_whose_names_are_private(

@@ -32,6 +32,8 @@ def snapshot(config):
         class_names=("anna", "bert", "carl"),
         public_names=False,
         noise_multiplier=4.1234,
+        epsilon_planned=5.0,
+        epsilon_spent=3.96,
         generation=2,
         phase=Phase.VARY,
         phase_fraction=0.5,

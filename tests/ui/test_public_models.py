@@ -8,7 +8,13 @@ from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
 from pe_engine.ui.fields import shown_presets
-from pe_engine.ui.public_models import PAID, PUBLIC_MODELS, check_public, shown_generators
+from pe_engine.ui.public_models import (
+    PAID,
+    PUBLIC_MODELS,
+    WITH_PATHS,
+    check_public,
+    shown_generators,
+)
 
 OPTIONS = [(name, option) for name in GENERATORS for option in generator_options(name)]
 PLAIN_TEXTS = {  # read, sent to a text encoder or drawn, but never opened
@@ -51,14 +57,17 @@ def test_a_generator_inside_another_one_is_no_way_round():
 
 @pytest.mark.parametrize(
     ("generator", "option"),
-    [(name, o.name) for name, o in OPTIONS if o.opens in ("path", "address") and name not in PAID],
+    [(name, o.name) for name, o in OPTIONS if o.opens in ("path", "address")],
 )
-def test_no_path_and_no_address_is_opened(generator, option):
-    with pytest.raises(ConfigError, match=f"typed for the option {option}"):
-        check_public(config(generator, **{option: "/etc"}))
+def test_no_path_and_no_address_is_opened(generator, option, monkeypatch):
+    monkeypatch.setattr("pe_engine.ui.public_models.PAID", ())
+    monkeypatch.setattr("pe_engine.ui.public_models.WITH_PATHS", ())
+    needed = {"endpoint": "https://a.example"} if option == "variation_endpoint" else {}
+    with pytest.raises(ConfigError, match=rf"typed for the option ({option}|endpoint)"):
+        check_public(config(generator, **needed | {option: "https://a.example/etc"}))
 
 
-@pytest.mark.parametrize("generator", [*PAID, "own.py:Class", "os:path"])
+@pytest.mark.parametrize("generator", [*PAID, *WITH_PATHS, "own.py:Class", "os:path"])
 def test_nobody_spends_the_servers_key_or_runs_code(generator):
     with pytest.raises(ConfigError, match="does not offer the generator"):
         check_public(config(generator))
