@@ -1,14 +1,22 @@
-"""The durable store of answers that were paid for."""
+"""Images that a service answers with: read with a bound, stored for good since they are paid for,
+and the tally of calls that brought none."""
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
 
 from pe_engine.decoding import UnreadableError, decode
-from pe_engine.files import atomic_write, owner_folder
+from pe_engine.errors import GeneratorError
+from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder
+from pe_engine.generators.calling import Passing
 from pe_engine.images import png_bytes
+
+MOST_PIXELS = 2**24
+"""Of an image in an answer; more are not decoded."""
 
 
 class Answers:
@@ -45,3 +53,62 @@ class Answers:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.png"
+
+
+class Waste:
+    """The calls that a service may have charged for although no image came of them.
+
+    They are told in a file, a line for each, there for good once ``add`` returns; safe from any
+    thread.
+
+    Args:
+        folder: made if missing, for its owner alone.
+        more: calls that may be wasted from now on, besides those that the file tells of.
+    """
+
+    def __init__(self, folder: Path, more: int) -> None:
+        self._path = owner_folder(folder) / "wasted.txt"
+        self._lock = threading.Lock()
+        self._told = self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+        self._most = self._told + more
+
+    def __len__(self) -> int:
+        return self._told
+
+    @property
+    def is_too_much(self) -> bool:
+        return self._told >= self._most
+
+    def add(self, key: str) -> None:
+        """The call with this key was wasted once more."""
+        with self._lock:
+            how = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            descriptor = os.open(self._path, how, OWNER_ONLY_FILE)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(f"{key}\n".encode())
+                file.flush()
+                os.fsync(file.fileno())
+            self._told += 1
+
+
+def decoded(data: bytes, size: int) -> np.ndarray:
+    """The image in an answer, uint8 ``(size, size, 1 or 3)``.
+
+    Raises:
+        Passing: it has come by halves, or not at all.
+        GeneratorError: it is sound, but of a kind that is not read.
+    """
+    try:
+        return decode(data, size, MOST_PIXELS)
+    except UnreadableError as error:
+        is_damaged = error.__cause__ is not None  # what its reader stumbled over
+        if is_damaged or not data:
+            raise Passing(f"its image {error}") from None
+        raise unfit(str(error)) from None
+
+
+def unfit(why: str) -> GeneratorError:
+    """What to say of an image after which the next one would be no better; ``why`` has the verb."""
+    return GeneratorError(
+        f"An image that the service made {why}. Start a run that asks for another model or size."
+    )

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pe_engine.errors import GeneratorError
+from pe_engine.errors import GeneratorError, Interrupted
 
 if TYPE_CHECKING:
     import tenacity
@@ -23,6 +23,9 @@ FIRST_WAIT = 1.0
 
 LONGEST_WAIT = 120.0
 """Seconds that a service may ask for before a call is repeated."""
+
+STOP_LATENCY = 0.1
+"""Seconds until a stop is heeded."""
 
 PASSING = (408, 409, 425, 429)
 """HTTP statuses after which the same call may succeed; so do those from 500 on."""
@@ -145,26 +148,32 @@ class Callers:
         self._attempts = attempts
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="service")
 
-    def all(self, calls: Sequence[Callable[[], None]]) -> None:
+    def all(self, calls: Sequence[Callable[[], None]], stop: threading.Event) -> None:
         """Make every call.
 
-        A call raises ``Passing`` to be made again. Where one has failed for good those under way
-        are let finish, but no other is begun or repeated.
+        A call raises ``Passing`` to be made again. Where one has failed for good, or once ``stop``
+        is set, those under way are let finish, but no other is begun or repeated.
 
         Raises:
             GeneratorError: the first of those that have failed, with what to do.
+            Interrupted: ``stop`` was set before all calls were made.
         """
         failures: list[Passing | GeneratorError] = []
-        stop = threading.Event()
-        begun = [self._pool.submit(self._patiently, call, stop, failures) for call in calls]
+        end = threading.Event()
+        begun = [self._pool.submit(self._patiently, c, stop, end, failures) for c in calls]
+        rest = set(begun)
         try:
-            wait(begun, return_when=FIRST_EXCEPTION)
+            while rest and not stop.is_set():
+                done, rest = wait(rest, STOP_LATENCY, FIRST_EXCEPTION)
+                for one in done:
+                    one.result()  # a fault of this program, if there is one
         finally:
-            stop.set()  # also if this thread is interrupted
-        for done in begun:
-            done.result()  # a fault of this program, if there is one
-        if not failures:
+            end.set()  # also if this thread is interrupted
+        made = [one.result() for one in begun]  # waits for those that are under way
+        if all(made):
             return
+        if stop.is_set():
+            raise Interrupted
         sentence = str(failures[0])
         if isinstance(failures[0], Passing):
             sentence = (
@@ -180,27 +189,32 @@ class Callers:
         self,
         call: Callable[[], None],
         stop: threading.Event,
+        end: threading.Event,
         failures: list[Passing | GeneratorError],
-    ) -> None:
+    ) -> bool:
+        """Whether the call was made; ``end`` ends waits, and is set here where it fails."""
         import tenacity
 
-        def unless_stopped() -> None:
-            if not stop.is_set():
-                call()
+        def unless_ended() -> bool:
+            if stop.is_set() or end.is_set():
+                return False
+            call()
+            return True
 
         repeated = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Passing),
             wait=_pause,
-            sleep=tenacity.sleep_using_event(stop),
-            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(stop),
+            sleep=tenacity.sleep_using_event(end),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_when_event_set(end),
             reraise=True,
         )
         try:
-            repeated(unless_stopped)
+            return repeated(unless_ended)
         except (Passing, GeneratorError) as error:
-            if not stop.is_set():  # else it would have been repeated
+            if not end.is_set():  # else it would have been repeated
                 failures.append(error)
-            stop.set()  # here, before this thread takes up another call
+            end.set()  # here, before this thread takes up another call
+            return False
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

@@ -15,13 +15,13 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-from pe_engine.decoding import UnreadableError, decode
 from pe_engine.errors import ConfigError, GeneratorError
+from pe_engine.generators.answers import decoded, unfit
 from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
-from pe_engine.generators.services import MOST_PIXELS, ServiceGenerator, ServiceOptions, Wish
-from pe_engine.generators.wire import BoundedClient, call, check_address, check_key
+from pe_engine.generators.services import ServiceGenerator, ServiceOptions, Wish
+from pe_engine.generators.wire import BoundedClient, check_address, check_key
 from pe_engine.hub import is_name
 from pe_engine.images import png_bytes
 
@@ -147,14 +147,11 @@ class HFInference(ServiceGenerator):
         side = options.asked_size(self.image_size)
         return self._sent(prompt, target) | {"side": side, "strength": degree}
 
+    def target(self, wish: Wish) -> str:
+        return str(wish.sent["target"]) if self.options.endpoint else ROUTER
+
     def ask(self, wish: Wish) -> np.ndarray:
-        where = str(wish.sent["target"]) if self.options.endpoint else ROUTER
-        with call(where, self.options.timeout):
-            image = self._answer_to(wish)
-        try:
-            return decode(image, self.image_size, MOST_PIXELS)
-        except UnreadableError as error:
-            raise Passing(f"its image {error}") from None
+        return decoded(self._answer_to(wish), self.image_size)
 
     # ----------------------------------------------------------------------------------------------
 
@@ -189,6 +186,11 @@ class HFInference(ServiceGenerator):
             problem = refusal.problem(KEY_NAME, _token() or "", str(wish.sent["prompt"]))
         except (InferenceTimeoutError, httpx2.TimeoutException):
             problem = Passing(f"it did not answer in {self.options.timeout:g} seconds")
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            # the library opens it, and Pillow refuses, or warns where warnings are errors
+            problem = unfit("has more pixels than are allowed")
+        except httpx2.InvalidURL:
+            problem = Passing("its image could not be fetched")
         except httpx2.HTTPError:
             problem = Passing("the connection failed or broke off")
         except (LookupError, TypeError, AttributeError, OSError, UnicodeError, StopIteration):

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import httpx2
 import numpy as np
 
-from pe_engine.decoding import UnreadableError, decode
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import openai_models as models
+from pe_engine.generators.answers import decoded
 from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
-from pe_engine.generators.services import MOST_PIXELS, ServiceGenerator, ServiceOptions, Wish
-from pe_engine.generators.wire import BoundedClient, call, check_address, check_key
+from pe_engine.generators.services import ServiceGenerator, ServiceOptions, Wish
+from pe_engine.generators.wire import BoundedClient, check_address, check_key
 from pe_engine.images import png_bytes
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ class OpenAIImages(ServiceGenerator):
         return self._sent("edits") | {"prompt": text}
 
     def ask(self, wish: Wish) -> np.ndarray:
-        with call(self.options.base_url, self.options.timeout):
-            return self._image(self._answer_to(wish))
+        return self._image(self._answer_to(wish))
 
     def close(self) -> None:
         super().close()
@@ -223,12 +222,10 @@ class OpenAIImages(ServiceGenerator):
         try:
             first = answer.data[0]
             data = base64.b64decode(first.b64_json) if first.b64_json else self._fetched(first.url)
-            return decode(data, self.image_size, MOST_PIXELS)
-        except UnreadableError as error:
-            raise Passing(f"its image {error}") from None
         except (AttributeError, TypeError, LookupError, ValueError):
             # half an answer: no list, an empty one, no text in it or no base64
             raise Passing("it answered without an image") from None
+        return decoded(data, self.image_size)
 
     def _fetched(self, address: str) -> bytes:
         """An image that the service has put somewhere; the key is not sent there."""

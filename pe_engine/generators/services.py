@@ -5,12 +5,19 @@ counts as made once it is stored (see ``answers``), under a key that a resumed r
 that what has been answered is never asked for again. A process that is killed can lose the answers
 that were under way, at most ``concurrency``; their keys go along as ``Idempotency-Key``, so that a
 service which honours it does not charge for them a second time.
+
+What is paid for: ``most_calls`` bounds the answers that are stored, in all of a run. A service most
+likely charges as well for calls that it did not refuse and that brought nothing of use: an answer
+by halves, one that took too long. They are told durably (``answers.Waste``), and bounded each time
+that a run is started or resumed, by ``Options.may_waste``; then the run fails, says how many they
+were, and to resume it is to allow for as many again. Calls under way at that moment come besides.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +28,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pe_engine.errors import GeneratorError
-from pe_engine.generators.answers import Answers
+from pe_engine.generators.answers import Answers, Waste
 from pe_engine.generators.base import PIXELS, Estimate, Generator, State
-from pe_engine.generators.calling import Callers
+from pe_engine.generators.calling import Callers, Passing
 from pe_engine.generators.options import check_options, option
-from pe_engine.generators.wire import service_of
+from pe_engine.generators.wire import call, service_of
 
-MOST_PIXELS = 2**24
-"""Of an image in an answer; more are not decoded."""
+LEAST_WASTE = 20
+"""Calls: a small run, too, meets a service in a bad hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +43,11 @@ class ServiceOptions:
     """The settings that all such generators have."""
 
     most_calls: int = option(
-        0, "calls, one for each image, that you agree to pay for", low=0, high=10**9
+        0,
+        "images that you agree to pay for; besides them a run makes up for calls that bring none: "
+        "20, or a tenth as many, then it fails, and goes on if you resume it",
+        low=0,
+        high=10**9,
     )
     price: float | None = option(
         None,
@@ -53,6 +64,11 @@ class ServiceOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    @property
+    def may_waste(self) -> int:
+        """Calls that may bring nothing of use until the run is resumed by its user's word."""
+        return max(LEAST_WASTE, self.most_calls // 10)
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,9 @@ class ServiceGenerator(Generator):
         self.service = service_of(self.address(self.options))
         self._callers = Callers(self.service, self.options.concurrency, self.options.attempts)
         self._answers: Answers | None = None
+        self._waste: Waste | None = None
+        self._why_wasted = ""
+        self._stop = threading.Event()
 
     # What a service has to say ------------------------------------------------------------------
 
@@ -120,9 +139,13 @@ class ServiceGenerator(Generator):
     def variation(self, prompt: str, degree: float) -> Mapping[str, str | float | None]:
         """What is sent for a variation, besides the image."""
 
+    def target(self, wish: Wish) -> str:
+        """The address that this call goes to."""
+        return self.address(self.options)
+
     @abstractmethod
     def ask(self, wish: Wish) -> np.ndarray:
-        """One call.
+        """One call, made within ``wire.call``.
 
         Returns:
             uint8 ``(H, W, 3)`` or grey ``(H, W, 1)`` of the image size.
@@ -136,7 +159,7 @@ class ServiceGenerator(Generator):
 
     @classmethod
     def estimate(cls, options: Any, images: int) -> Estimate:
-        """See ``Generator.estimate``; calls that fail are not counted."""
+        """See ``Generator.estimate``; calls that bring no image are not counted."""
         price = cls.list_price(options) if options.price is None else options.price
         cost = None if price is None else price * images
         return Estimate(images, cost, options.most_calls, service_of(cls.address(options)))
@@ -174,6 +197,11 @@ class ServiceGenerator(Generator):
     def keep_in(self, folder: Path) -> None:
         """Answers are stored there; see ``Generator.keep_in``."""
         self._answers = Answers(folder, self.image_size)
+        self._waste = Waste(folder, self.options.may_waste)
+
+    def heed(self, stop: threading.Event) -> None:
+        """Waits between the attempts of a call end then; see ``Generator.heed``."""
+        self._stop = stop
 
     def close(self) -> None:
         """See ``Generator.close``."""
@@ -195,7 +223,7 @@ class ServiceGenerator(Generator):
 
     def _made(self, wishes: Sequence[Wish], texts: Sequence[str]) -> State:
         """The images of all wishes: those that have been answered, and the others by calls."""
-        if self._answers is None:
+        if self._answers is None or self._waste is None:
             raise GeneratorError(
                 f"{self.service} charges for images, so they are asked for only within a run, "
                 "which keeps them. Start one."
@@ -204,12 +232,21 @@ class ServiceGenerator(Generator):
         found = {key: self._answers.get(key) for key in keys}
         missing = {k: w for k, w in zip(keys, wishes, strict=True) if found[k] is None}
         self._check_calls(len(missing))
-        self._callers.all([partial(self._answer, k, w, found) for k, w in missing.items()])
+        calls = [partial(self._answer, k, w, found) for k, w in missing.items()]
+        self._callers.all(calls, self._stop)
         images = np.stack([found[key] for key in keys])
         return {PIXELS: images, "prompt": np.array(texts, np.str_)}
 
     def _answer(self, key: str, wish: Wish, found: dict[str, np.ndarray | None]) -> None:
-        image = self.ask(wish)
+        self._check_waste()
+        with call(self.target(wish), self.options.timeout) as made:
+            try:
+                image = self.ask(wish)
+            except (Passing, GeneratorError) as error:
+                if made.may_cost:
+                    self._waste.add(key)
+                    self._why_wasted = str(error)
+                raise
         image = np.broadcast_to(image, (*image.shape[:2], 3))
         self._answers.put(key, image)
         found[key] = image
@@ -218,9 +255,18 @@ class ServiceGenerator(Generator):
         made, most = len(self._answers), self.options.most_calls
         if more and made + more > most:
             raise GeneratorError(
-                f"{self.service} has been asked for {made:,} images, and {more:,} more would "
+                f"{self.service} has given {made:,} images, and {more:,} more would "
                 f"exceed the {most:,} calls that you agreed to. Start a run with a larger option "
                 "most_calls."
+            )
+
+    def _check_waste(self) -> None:
+        if self._waste.is_too_much:
+            raise GeneratorError(
+                f"{len(self._waste):,} calls to {self.service} brought no image, the last one "
+                f"because {self._why_wasted}. It may have charged for them, besides the "
+                f"{len(self._answers):,} images that it gave. Have a look at the service first: "
+                f"if you go on, the run makes up for {self.options.may_waste:,} more such calls."
             )
 
 

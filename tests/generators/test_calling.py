@@ -1,13 +1,18 @@
 """Calls over HTTP to a server that fails in every way: which are repeated, and what is said."""
 
+import base64
+import io
 import json
+import threading
 import time
 from collections import Counter
 from email.utils import formatdate
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pe_engine.errors import Interrupted
 from pe_engine.generators import calling
 from pe_engine.generators.base import PIXELS
 from pe_engine.generators.calling import Refusal, asked_wait
@@ -37,7 +42,6 @@ def broken(fault, asked):
         "nothing": Reply(200, b""),
         "words": Reply(200, b"<p>please wait</p>", {}, "text/html"),
         "half an image": Reply(200, whole[: len(whole) // 2], {}, "image/png"),
-        "no picture": Reply(200, b'{"data": [{"b64_json": "AAAA"}]}'),
     }
     return replies.get(fault) or Reply(int(fault))
 
@@ -47,7 +51,7 @@ def broken(fault, asked):
     [
         *("408", "409", "425", "429", "500", "502", "503", "504", "529"),
         *("cut", "no json", "no image", "null", "a number", "no base64", "nothing", "words"),
-        *("half an image", "no picture"),
+        *("half an image"),
     ],
 )
 def test_what_may_pass_is_asked_again_under_the_same_key(kind, fault, server, tmp_path, service):
@@ -188,6 +192,85 @@ def test_a_call_that_waits_does_not_hold_up_the_end(kind, server, tmp_path, serv
     started = time.monotonic()
     assert "status 400" in error_of(service(kind, server, tmp_path, concurrency=2), 2)
     assert time.monotonic() - started < 50
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("kept", ["PPM", "ICO"])
+def test_a_format_that_is_not_read_will_come_again(kind, kept, server, tmp_path, service):
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, kept)
+    said = {"data": [{"b64_json": base64.b64encode(buffer.getvalue()).decode()}]}
+    body = json.dumps(said).encode() if kind == "openai_images" else buffer.getvalue()
+    server.special = lambda asked: Reply(200, body)
+    told = error_of(service(kind, server, tmp_path))
+    assert "An image that the service made is not a PNG" in told
+    assert "asks for another model or size" in told
+    assert len(server.asked) == 1
+
+
+# Stops --------------------------------------------------------------------------------------------
+
+
+def test_a_stop_ends_waits_but_not_calls(kind, server, tmp_path, service):
+    """One call is told to wait, one is under way, two have not begun."""
+    stop, busy, under_way = threading.Event(), threading.Event(), threading.Event()
+    waiting = []
+
+    def slow(asked):
+        if not waiting:
+            waiting.append(asked.key)
+            busy.set()
+            return Reply(429, headers={"Retry-After": "100"})
+        under_way.set()
+        stop.wait(10)
+        time.sleep(0.3)  # longer than a stop takes to be heeded
+        return None
+
+    server.special = slow
+    made = service(kind, server, tmp_path, concurrency=2)
+    made.heed(stop)
+
+    def user():
+        assert busy.wait(10)
+        assert under_way.wait(10)
+        stop.set()
+
+    threading.Thread(target=user).start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        draw(made, 4)
+    assert time.monotonic() - started < 50
+    assert len(server.asked) == 2
+    assert len(list(tmp_path.glob("*.png"))) == 1  # what was under way is kept
+    server.special = lambda asked: None
+    stop.clear()
+    assert draw(made, 4)[PIXELS].shape == (4, 32, 32, 3)
+    assert set(server.answered.values()) == {1}
+
+
+def test_a_call_that_fails_after_a_stop_is_no_failure(kind, server, tmp_path, service):
+    stop = threading.Event()
+
+    def refuse(asked):
+        stop.set()
+        return Reply(400)
+
+    server.special = refuse
+    made = service(kind, server, tmp_path)
+    made.heed(stop)
+    with pytest.raises(Interrupted):
+        draw(made, 1)
+
+
+def test_once_stopped_nothing_is_asked_for(kind, server, tmp_path, service):
+    made = service(kind, server, tmp_path)
+    state = draw(made, 2)
+    stop = threading.Event()
+    stop.set()
+    made.heed(stop)
+    with pytest.raises(Interrupted):
+        draw(made, 3)
+    assert np.array_equal(draw(made, 2)[PIXELS], state[PIXELS])  # nothing is needed for these
     assert len(server.asked) == 2
 
 

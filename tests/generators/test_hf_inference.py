@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import struct
+import warnings
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -104,6 +107,36 @@ def test_what_a_provider_puts_elsewhere_is_fetched_with_a_bound(
         made.random([""], ["a dog"], rng())
 
 
+def test_an_address_that_is_none_is_asked_for_again(hub, server, tmp_path, service):
+    options = hub("owner/six", "replicate")
+    server.special = lambda asked: Reply(body=b'{"output": "http://[::1"}') if asked.key else None
+    said = error_of(service(KIND, server, tmp_path, attempts=2, **options))
+    assert "gave no image in 2 attempts, the last time because its image could not be" in said
+
+
+def png_of(width, height):
+    """A PNG of that size by its header, and next to nothing behind it."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [10_000, 30_000])  # Pillow warns, refuses
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_huge_image_is_said_at_once(side, strict, server, tmp_path, service):
+    server.special = lambda asked: Reply(body=png_of(side, side), kind="image/png")
+    made = service(KIND, server, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error" if strict else "ignore")
+        said = error_of(made)
+    assert "An image that the service made has" in said
+    assert "pixels" in said
+    assert len(server.asked) == 1
+
+
 def test_a_model_that_the_provider_does_not_run_is_said(hub, server, tmp_path, service):
     made = service(
         KIND, server, tmp_path, **hub("owner/three", "replicate") | {"provider": "together"}
@@ -126,8 +159,11 @@ def test_outside_of_calls_the_hubs_client_is_the_usual_one(server, tmp_path, ser
         Reply(307, headers={"Location": f"{server.url}/there"}) if asked.path == "/x" else None
     )
     assert session.get(f"{server.url}/x").status_code == 200
-    with wire.call(server.url, 5), pytest.raises(GeneratorError, match="another address"):
-        session.get(f"{server.url}/x")
+    secret = {"Authorization": f"Bearer {KEY}"}
+    with wire.call(server.url, 5):
+        assert session.get(f"{server.url}/x").status_code == 200
+        with pytest.raises(GeneratorError, match="another address"):
+            session.get(f"{server.url}/x", headers=secret)
 
 
 def test_a_call_forbidden_by_the_hubs_own_switch_is_said(server, tmp_path, service, monkeypatch):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pe_engine.components import checked_options, estimate, fitting_size, generator_class
-from pe_engine.errors import ConfigError
+from pe_engine.errors import ConfigError, GeneratorError
+from pe_engine.generators import wire
 from pe_engine.generators.base import PIXELS
 from pe_engine.generators.openai_images import CHANGES
 from tests.generators.image_server import KEY, ImageServer, Reply, draw, error_of, picture
@@ -77,6 +78,61 @@ def test_an_image_that_is_put_elsewhere_is_fetched_without_the_key(server, tmp_p
     assert [asked.path for asked in server.asked] == ["/v1/images/generations", "/picture.png"]
     assert server.asked[1].fields == {"authorization": None}
     assert KEY not in server.asked[1].path
+
+
+def led_on(server, there, times=1):
+    """Answers name an address from which one is led on, in the end to ``there``."""
+
+    def reply(asked):
+        if asked.key:
+            place = {"url": f"{server.url}/moved/1"}
+            return Reply(body=json.dumps({"data": [place]}).encode())
+        if not asked.path.startswith("/moved/"):
+            return None
+        step = int(asked.path.rpartition("/")[2])
+        return Reply(302, headers={"Location": there if step == times else f"/moved/{step + 1}"})
+
+    server.special = reply
+
+
+def test_an_image_may_have_moved(server, tmp_path, service):
+    with ImageServer() as store:
+        led_on(server, f"{store.url}/picture.png", times=3)
+        draw(service(KIND, server, tmp_path), 1)
+        assert [asked.path for asked in server.asked[1:]] == [f"/moved/{i}" for i in (1, 2, 3)]
+        assert [(a.path, a.fields) for a in store.asked] == [
+            ("/picture.png", {"authorization": None})
+        ]
+
+
+@pytest.mark.parametrize(
+    ("there", "sentence"),
+    [
+        ("http://8.8.8.8/x.png", "names an unencrypted address on 8.8.8.8"),
+        ("file:///etc/passwd", "its image could not be fetched"),
+        ("https://127.0.0.1:1/x.png", "its image could not be fetched"),
+        ("https://a:x/", "its image could not be fetched"),
+    ],
+)
+def test_an_image_that_has_moved_is_fetched_from_sound_places_only(
+    there, sentence, server, tmp_path, service
+):
+    led_on(server, there)
+    assert sentence in error_of(service(KIND, server, tmp_path, attempts=1))
+
+
+def test_an_image_that_moves_on_and_on_is_not_followed(server, tmp_path, service):
+    led_on(server, "/picture.png", times=4)
+    said = error_of(service(KIND, server, tmp_path, attempts=1))
+    assert "its image could not be fetched" in said
+    assert len(server.asked) == 1 + 4
+
+
+def test_an_unencrypted_address_is_opened_in_the_local_network_alone(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    refused = pytest.raises(GeneratorError, match="unencrypted address on example")
+    with wire.BoundedClient() as client, wire.call("https://example.org/v1", 5), refused:
+        client.get("http://example.org/x.png")
 
 
 @pytest.mark.parametrize(

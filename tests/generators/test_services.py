@@ -9,9 +9,11 @@ import pytest
 
 from pe_engine.components import checked_options, estimate, generator_class
 from pe_engine.errors import GeneratorError
+from pe_engine.generators.answers import Waste
 from pe_engine.generators.base import PIXELS
 from tests.generators.image_server import (
     KINDS,
+    Reply,
     address,
     draw,
     error_of,
@@ -142,6 +144,56 @@ def test_no_more_calls_than_agreed_to(kind, server, tmp_path, service):
         other.random([""] * 2, ["a dog"] * 2, rng())
     other.random([""], ["a dog"], rng())
     assert len(server.asked) == 3
+
+
+def test_calls_that_bring_no_image_are_bounded(kind, server, tmp_path, service, monkeypatch):
+    """A service may charge for them: the run ends with their number; to resume is to allow more."""
+    monkeypatch.setattr("pe_engine.generators.services.LEAST_WASTE", 5)
+    server.special = lambda asked: Reply(200, b'{"data": [{}]}') if asked.number < 3 else None
+    how = {"most_calls": 4, "concurrency": 1}
+    said = error_of(service(kind, server, tmp_path, **how), 3)
+    assert said.startswith("5 calls to 127.0.0.1")
+    assert "because it answered without an image. It may have charged for them" in said
+    assert "besides the 1 images that it gave" in said
+    assert "makes up for 5 more" in said
+    assert said.endswith("resume the run to go on.")
+    assert len(server.asked) == 5 + 1
+    again = draw(service(kind, server, tmp_path, **how), 3)  # resumed: 1 + 3 are wasted
+    assert again[PIXELS].shape == (3, 32, 32, 3)
+    assert len(Waste(tmp_path, 0)) == 9
+    assert len(server.asked) == 3 * 4
+
+
+@pytest.mark.parametrize(("most_calls", "allowed"), [(0, 20), (200, 20), (201, 20), (5000, 500)])
+def test_so_many_calls_may_bring_no_image(kind, most_calls, allowed):
+    assert checked_options(kind, {"most_calls": most_calls}).may_waste == allowed
+
+
+UNUSABLE = {
+    "half": Reply(200, b'{"created": 1, "da'),
+    "cut": Reply(200, b"{}", promised=100),
+    "late": Reply(200, b" " * 1000, drip=0.05),
+    "gateway": Reply(504),
+}
+REFUSED = {"400": Reply(400), "429": Reply(429), "500": Reply(500), "503": Reply(503)}
+
+
+@pytest.mark.parametrize("reply", [*UNUSABLE, *REFUSED, "nobody"])
+def test_what_may_have_been_charged_for_is_told_durably(kind, reply, server, tmp_path, service):
+    server.special = lambda asked: (UNUSABLE | REFUSED)[reply]
+    made = service(kind, server, tmp_path, attempts=2, timeout=0.3)
+    if reply == "nobody":
+        server.__exit__()
+    error_of(made)
+    assert len(Waste(tmp_path, 0)) == (2 if reply in UNUSABLE else 0)
+    wasted = list(tmp_path.glob("wasted.txt"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in wasted} <= {0o600}
+
+
+def test_an_image_that_can_never_be_used_is_told(kind, server, tmp_path, monkeypatch, service):
+    monkeypatch.setattr("pe_engine.generators.answers.MOST_PIXELS", 10)
+    error_of(service(kind, server, tmp_path))
+    assert len(Waste(tmp_path, 0)) == 1
 
 
 def test_nothing_is_asked_for_outside_of_a_run(kind, server):
