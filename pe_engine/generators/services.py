@@ -106,6 +106,7 @@ class ServiceGenerator(Generator):
         GeneratorError: there is no key.
     """
 
+    keeps_for_good: ClassVar[bool] = True
     varies_pixels: ClassVar[bool] = True
 
     def __init__(self, image_size: int, device: str, **options: Any) -> None:

@@ -6,12 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import pytest
+
+from pe_engine.runner import Run, Status
+from pe_engine.starting import start_run
 from tests.conftest import ROOT
-from tests.generators.image_server import KEY, KINDS, ImageServer, address
+from tests.generators.image_server import KEY, KINDS, ImageServer, Reply, address
 
 AT_ONCE = 12
 QUICK = ["--image-size", "28", "--iterations", "3", "--num-samples", "12", "--lookahead", "1"]
@@ -21,6 +27,45 @@ def test_a_run_that_is_killed_and_resumed_makes_no_call_twice(tmp_path, digits):
     with ThreadPoolExecutor() as pool:  # side by side: they mostly wait
         for done in [pool.submit(killed_and_resumed, k, tmp_path / k, digits) for k in KINDS]:
             done.result()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("customer")
+def test_a_stop_does_not_wait_as_long_as_the_service_asks(
+    kind, tmp_path, config, digits, ledger, server
+):
+    """It ends within a wait of 100 seconds, in look-ahead; a resume asks for nothing twice."""
+    busy = threading.Event()
+
+    def limited(asked):
+        if len(server.answered) < 14:
+            return None
+        busy.set()
+        return Reply(429, headers={"Retry-After": "100"})
+
+    server.special = limited
+    options = address(kind, server) | {"concurrency": 2}
+    sizes = {"image_size": 28, "num_samples": (10,), "iterations": 2, "lookahead": 1}
+    start_run(
+        tmp_path / "out",
+        replace(config, generator=kind, generator_options=options, **sizes),
+        digits,
+        ledger,
+    )
+    run = Run(tmp_path / "out", ledger)
+    run.start()
+    assert busy.wait(60)
+    run.stop()
+    stopped = run.wait(60)
+    assert (stopped.status, stopped.error) == (Status.STOPPED, "")
+    assert not ledger.spent("digits")  # nothing was voted on, and nothing stays reserved
+    answered = len(server.answered)
+    assert len(list((tmp_path / "out" / "generator").glob("*.png"))) == answered
+    server.special = lambda asked: None
+    run.start()
+    assert run.wait(60).status is Status.DONE, run.snapshot.error
+    assert len(server.answered) > answered
+    assert set(server.answered.values()) == {1}
 
 
 def killed_and_resumed(kind, folder, digits):
