@@ -191,6 +191,7 @@ def _evolution(
         embedder=embedder,
         ledger=ledger,
         folder=folder,
+        given_out=generator.files,
         open_source=lambda: dataset or open_dataset(folder.read_source(), header.rule),
     )
     return Evolution(

@@ -61,12 +61,19 @@ class Batch:
     skipped: tuple[Skipped, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One image: uint8 ``(S, S, 3)``, RGB, or ``(S, S, 1)``; and the SHA-256 of its file."""
+
+    pixels: np.ndarray
+    digest: bytes
+
+
 class Decode(Protocol):
     """Decodes single images of a data set, in any order; called from one thread at a time."""
 
-    def __call__(self, places: Sequence[int], image_size: int) -> list[np.ndarray | None]:
-        """The images at these places in ``class_ids``: uint8 ``(S, S, 3)``, RGB, or
-        ``(S, S, 1)``; None for one that cannot be read."""
+    def __call__(self, places: Sequence[int], image_size: int) -> list[Decoded | None]:
+        """The images at these places in ``class_ids``; None for one that cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +170,9 @@ class PrivateDataset:
         """The function that decodes single images, while the context is open."""
         with self._source.reader() as read, self._pool(None) as pool:
 
-            def decode_one(place: int, image_size: int) -> np.ndarray | None:
-                try:
-                    return decode(read(self._names[place]), image_size, self._limits.pixels)
-                except UnreadableError:
-                    return None
+            def decode_one(place: int, image_size: int) -> Decoded | None:
+                one = self._decode(read, range(place, place + 1), image_size)[0]
+                return one if isinstance(one, Decoded) else None
 
             yield lambda places, size: list(pool.map(decode_one, places, repeat(size)))
 
@@ -200,8 +205,8 @@ class PrivateDataset:
             rows, [pool.submit(self._decode, read, chunk, image_size) for chunk in chunks]
         )
 
-    def _decode(self, read: Read, rows: range, image_size: int) -> list[_Decoded | Skipped]:
-        results: list[_Decoded | Skipped] = []
+    def _decode(self, read: Read, rows: range, image_size: int) -> list[Decoded | Skipped]:
+        results: list[Decoded | Skipped] = []
         for name in self._names[rows.start : rows.stop]:
             try:
                 data = read(name)
@@ -209,13 +214,13 @@ class PrivateDataset:
             except UnreadableError as error:
                 results.append(Skipped(name, str(error)))
             else:
-                results.append(_Decoded(pixels, hashlib.sha256(data).digest()))
+                results.append(Decoded(pixels, hashlib.sha256(data).digest()))
         return results
 
     def _collect(self, pending: _Pending, image_size: int) -> Batch:
         results = [result for chunk in pending.chunks for result in chunk.result()]
-        usable = np.array([isinstance(result, _Decoded) for result in results])
-        decoded = [result for result in results if isinstance(result, _Decoded)]
+        usable = np.array([isinstance(result, Decoded) for result in results])
+        decoded = [result for result in results if isinstance(result, Decoded)]
         grey = all(one.pixels.shape[-1] == 1 for one in decoded)
         images = np.empty((len(decoded), image_size, image_size, 1 if grey else 3), np.uint8)
         for i, one in enumerate(decoded):
@@ -230,17 +235,11 @@ class PrivateDataset:
 
 
 @dataclass(frozen=True, eq=False)
-class _Decoded:
-    pixels: np.ndarray
-    digest: bytes
-
-
-@dataclass(frozen=True, eq=False)
 class _Pending:
     """A batch that is being decoded."""
 
     rows: range
-    chunks: list[Future[list[_Decoded | Skipped]]]
+    chunks: list[Future[list[Decoded | Skipped]]]
 
 
 class _SameThread(Executor):

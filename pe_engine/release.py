@@ -30,6 +30,8 @@ class PrivateVoters:
 
     Args:
         open_source: opens the private data set; called only when it has to be read.
+        given_out: SHA-256 of the files that the generator may let leave as they are, uint8
+            ``(M, 32)``.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class PrivateVoters:
         ledger: Ledger,
         folder: RunFolder,
         open_source: Callable[[], PrivateDataset],
+        given_out: Callable[[], np.ndarray],
     ) -> None:
         self._run_id = run_id
         self._config = config
@@ -54,6 +57,7 @@ class PrivateVoters:
         self._ledger = ledger
         self._folder = folder
         self._open_source = open_source
+        self._given_out = given_out
         self._features: np.ndarray | None = None  # float32 (M, D)
         self._class_ids: np.ndarray | None = None  # int64 (M,)
 
@@ -145,6 +149,7 @@ class PrivateVoters:
             digests += batch.digests
             yield Progress(generation, Phase.PRIVATE, batch.done, len(dataset))
         found = len(digests)
+        self._check_pool(set(digests))
         self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests))
         skipped = len(dataset.skipped) + len(dataset) - found
         if skipped:
@@ -153,6 +158,15 @@ class PrivateVoters:
         if said := dataset.empty_class_notice(class_ids[:found]):
             yield Notice(generation, said, private=True)
         return features[:found], class_ids[:found]
+
+    def _check_pool(self, private: set[bytes]) -> None:
+        """Raises DataError where a private image would leave as it is."""
+        if any(row.tobytes() in private for row in self._given_out()):
+            raise DataError(
+                "Some of the private images are also in the generator's pool, whose images leave "
+                "as they are. Nothing was voted for and nothing spent. Delete this run, and start "
+                "one with a pool of public images only."
+            )
 
 
 def _with_events(

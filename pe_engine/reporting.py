@@ -8,11 +8,12 @@ from typing import TextIO
 
 from pe_engine.components import generator_class, generator_options, load_class
 from pe_engine.embedders import EMBEDDERS
+from pe_engine.events import Phase
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
 from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.privacy.ledger import Ledger
-from pe_engine.runner import Snapshot
+from pe_engine.runner import Snapshot, Status
 from pe_engine.timing import duration
 
 BAR_WIDTH = 24
@@ -61,8 +62,7 @@ class ProgressBar:
 def progress_line(snapshot: Snapshot) -> str:
     """``[#####     ] generation 2 of 5, looking ahead 40 %, 12 s left``."""
     total = snapshot.config.iterations
-    done = min(len(snapshot.generations) + snapshot.phase_fraction, total + 1) / (total + 1)
-    filled = round(BAR_WIDTH * done)
+    filled = round(BAR_WIDTH * (overall_fraction(snapshot) or 0))
     what = snapshot.phase.value if snapshot.phase else snapshot.status.value
     if snapshot.loading:
         what = "loading the models"
@@ -71,6 +71,20 @@ def progress_line(snapshot: Snapshot) -> str:
         f"[{'#' * filled:{BAR_WIDTH}}] generation {snapshot.generation} of {total}, "
         f"{what} {snapshot.phase_fraction:.0%}{left}"
     )
+
+
+def overall_fraction(snapshot: Snapshot) -> float | None:
+    """Share of the whole run that is done, in [0, 1]: by time where known, else by generation.
+
+    None while the models are loaded, and while the private images are read.
+    """
+    if snapshot.status is Status.DONE:
+        return 1.0
+    if snapshot.loading or snapshot.phase is Phase.PRIVATE:
+        return None
+    if snapshot.seconds_left is not None and snapshot.seconds_elapsed > 0:
+        return snapshot.seconds_elapsed / (snapshot.seconds_elapsed + snapshot.seconds_left)
+    return len(snapshot.generations) / (snapshot.config.iterations + 1)
 
 
 def budget_table(ledger: Ledger, delta: float) -> str:

@@ -32,11 +32,20 @@ def ledger(home):
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """A zip with 20 handwritten digits of each of '0', '1' and '2', named by the seed's rule."""
-    path = tmp_path_factory.mktemp("data") / "digits.zip"
+    return some_digits(tmp_path_factory.mktemp("data") / "digits.zip", slice(20))
+
+
+@pytest.fixture(scope="session")
+def other_digits(tmp_path_factory) -> Path:
+    """The same with other images."""
+    return some_digits(tmp_path_factory.mktemp("data") / "others.zip", slice(20, 40))
+
+
+def some_digits(path: Path, places: slice) -> Path:
     with zipfile.ZipFile(EXAMPLE) as example, zipfile.ZipFile(path, "w") as small:
         for digit in "012":
-            names = sorted(n for n in example.namelist() if n.startswith(f"{digit}_"))[:20]
-            for name in names:
+            names = sorted(n for n in example.namelist() if n.startswith(f"{digit}_"))
+            for name in names[places]:
                 small.writestr(name, example.read(name))
     return path
 

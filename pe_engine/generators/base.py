@@ -238,5 +238,10 @@ class Generator(ABC):
         many are done, and of how many. Called once, after ``keep_in``."""
         return iter(())
 
+    def files(self) -> np.ndarray:
+        """SHA-256 of each file that may leave as it is, uint8 ``(M, 32)``; most give out none.
+        Private images among them end a run."""
+        return np.empty((0, 32), np.uint8)
+
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """The run ends: let go of processes and connections."""

@@ -180,6 +180,10 @@ class Composite(Generator):
         yield from self.simulator.prepare()
         yield from self.model.prepare()
 
+    def files(self) -> np.ndarray:
+        """Of both; see ``Generator.files``."""
+        return np.concatenate([self.simulator.files(), self.model.files()])
+
     def close(self) -> None:
         """See ``Generator.close``."""
         self.simulator.close()

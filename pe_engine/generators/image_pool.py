@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pe_engine.data import PrivateDataset, open_dataset
+from pe_engine.data import Decoded, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, DataError, GeneratorError
 from pe_engine.generators.base import Facts, Generator, State
@@ -35,6 +35,7 @@ from pe_engine.generators.pool_search import ANY, METRICS, UNREADABLE, PoolSearc
 
 MOST_NEIGHBOURS = 10_000
 AUTO_SHARE = 0.01
+SEEN_BYTES = 256 * 2**20
 AUTO_NEIGHBOURS = (10, 1000)
 
 
@@ -78,7 +79,7 @@ class ImagePool(Generator):
     facts: ClassVar[Facts] = Facts(
         needs="any CPU; a public pool of images, at most 1,000,000",
         sends="nothing",
-        cost="decoding the pool once; then seconds, or minutes for a million images",
+        cost="decoding the pool once, and each image that is drawn: seconds to minutes",
         degrees="share of the radius: how many nearest images of the pool to choose among",
         offline="yes, with the embedder pixels or one that was downloaded",
     )
@@ -90,6 +91,8 @@ class ImagePool(Generator):
         self._embedder = PoolEmbedder(self.options.embedder, image_size, device)
         self._folder: Path | None = None
         self._known: PoolFeatures | None = None
+        self._seen: dict[int, np.ndarray] = {}  # decoded images, so many as memory is for
+        self._most_seen = SEEN_BYTES // (3 * image_size**2)
         self._open = ExitStack()
         with _pool_errors():
             self._pool = _opened(self.options)
@@ -171,17 +174,30 @@ class ImagePool(Generator):
         return {"place": children, "pool_class": classes}
 
     def render(self, state: State, preview: bool = False) -> np.ndarray:
-        """The images, decoded now; a preview is no cheaper. See ``Generator.render``."""
+        """The images, decoded when first asked for; a preview is no cheaper. See
+        ``Generator.render``."""
         different, rows = np.unique(state["place"], return_inverse=True)
         images = np.empty((len(different), self.image_size, self.image_size, 3), np.uint8)
-        for i, pixels in enumerate(self._decode(different.tolist(), self.image_size)):
-            if pixels is None:
-                raise GeneratorError(
-                    "An image of the pool can no longer be read. Put the pool back as it was and "
-                    "resume."
-                )
-            images[i] = pixels
+        places = different.tolist()
+        missing = [place for place in places if place not in self._seen]
+        read = dict(zip(missing, self._decode(missing, self.image_size), strict=True))
+        for i, place in enumerate(places):
+            images[i] = self._seen[place] if place in self._seen else self._usable(read[place])
+        for place in missing[: self._most_seen - len(self._seen)]:
+            self._seen[place] = read[place].pixels
         return images[rows]
+
+    def _usable(self, image: Decoded | None) -> np.ndarray:
+        if image is None:
+            raise GeneratorError(
+                "An image of the pool can no longer be read. Put the pool back as it was and "
+                "resume."
+            )
+        return image.pixels
+
+    def files(self) -> np.ndarray:
+        """All of the pool; see ``Generator.files``."""
+        return self._features.digests
 
     def adopt(
         self,

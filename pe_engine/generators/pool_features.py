@@ -6,6 +6,7 @@ and a few megabytes of memory.
     FOLDER/
       features.npy   float16 (M, D); a row of zeros where an image cannot be read
       readable.npy   bool (M,)
+      digests.npy    uint8 (M, 32), SHA-256 of each file that can be read
       pool.json      what the two were computed from; written last
 """
 
@@ -33,6 +34,7 @@ THUMBNAIL = 16
 """Pixels at which the embedder "pixels" compares images: 768 numbers each. What is left of an image
 at that size says well enough which others are like it, and a million fit."""
 
+DIGEST_BYTES = 32
 _BATCH_BYTES = 64 * 2**20
 _MOST_IN_BATCH = 1024
 _SCATTERED_ROWS = 64  # read at once
@@ -45,10 +47,12 @@ class PoolFeatures:
     Attributes:
         path: a .npy file, float16 ``(M, D)``.
         readable: bool ``(M,)``.
+        digests: uint8 ``(M, 32)``, SHA-256 of each file, zeros for one that cannot be read.
     """
 
     path: Path
     readable: np.ndarray
+    digests: np.ndarray
 
     def rows(self, places: np.ndarray | slice) -> np.ndarray:
         """float32 ``(n, D)``, the features of some images."""
@@ -127,7 +131,8 @@ def pool_features(
         yield from _compute(count, decode, embedder, folder)
         with atomic_write(note) as file:
             file.write(json.dumps(now).encode())
-    return PoolFeatures(folder / "features.npy", np.load(folder / "readable.npy"))
+    others = (np.load(folder / name) for name in ("readable.npy", "digests.npy"))
+    return PoolFeatures(folder / "features.npy", *others)
 
 
 def _check_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -146,15 +151,18 @@ def _check_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
 def _compute(
     count: int, decode: Decode, embedder: PoolEmbedder, folder: Path
 ) -> Iterator[tuple[int, int]]:
-    readable = np.zeros(count, bool)
+    readable, digests = np.zeros(count, bool), np.zeros((count, DIGEST_BYTES), np.uint8)
     with atomic_write(folder / "features.npy") as file:
         _write_header(file, (count, embedder.dimension))
         for places in _batches(count, embedder.size):
-            pixels = decode(places, embedder.size)
-            here = np.array([one is not None for one in pixels])
+            decoded = decode(places, embedder.size)
+            here = np.array([one is not None for one in decoded])
+            found = [one for one in decoded if one is not None]
             features = np.zeros((len(places), embedder.dimension), np.float16)
-            if here.any():
-                features[here] = embedder.embed([one for one in pixels if one is not None])
+            if found:
+                features[here] = embedder.embed([one.pixels for one in found])
+                told = np.frombuffer(b"".join(one.digest for one in found), np.uint8)
+                digests[np.array(places)[here]] = told.reshape(-1, DIGEST_BYTES)
             file.write(features.data)
             readable[places] = here
             yield places[-1] + 1, count
@@ -162,8 +170,9 @@ def _compute(
         raise GeneratorError(
             f"None of the {count:,} images of the pool can be read. Choose another pool."
         )
-    with atomic_write(folder / "readable.npy") as file:
-        np.save(file, readable)
+    for name, array in (("readable.npy", readable), ("digests.npy", digests)):
+        with atomic_write(folder / name) as file:
+            np.save(file, array)
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, int]) -> None:

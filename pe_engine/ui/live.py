@@ -11,6 +11,7 @@ from typing import Any
 from pe_engine.components import last_name
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase
+from pe_engine.reporting import overall_fraction
 from pe_engine.runner import Snapshot, Status
 from pe_engine.timing import duration
 
@@ -123,20 +124,6 @@ def title(snapshot: Snapshot) -> str:
     if snapshot.status is Status.DONE:
         return f"Done · {name}"
     return name
-
-
-def overall_fraction(snapshot: Snapshot) -> float | None:
-    """Share of the whole run that is done, in [0, 1]: by time where known, else by generation.
-
-    None while the models are loaded, and while the private images are read; see ``status_line``.
-    """
-    if snapshot.status is Status.DONE:
-        return 1.0
-    if snapshot.loading or snapshot.phase is Phase.PRIVATE:
-        return None
-    if snapshot.seconds_left is not None and snapshot.seconds_elapsed > 0:
-        return snapshot.seconds_elapsed / (snapshot.seconds_elapsed + snapshot.seconds_left)
-    return len(snapshot.generations) / (snapshot.config.iterations + 1)
 
 
 def _queue_line(position: int) -> str:

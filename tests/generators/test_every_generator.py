@@ -35,8 +35,10 @@ def test_every_generator_is_run():
 
 
 @pytest.mark.parametrize("name", LOCAL)
-def test_three_generations_end_in_a_verified_zip(name, tmp_path, config, digits, ledger):
-    (tmp_path / "public.zip").write_bytes(digits.read_bytes())
+def test_three_generations_end_in_a_verified_zip(
+    name, tmp_path, config, digits, other_digits, ledger
+):
+    (tmp_path / "public.zip").write_bytes(other_digits.read_bytes())
     torch.manual_seed(0)
     torch.save(UNet(Options(**SMALL).shape()).state_dict(), tmp_path / "weights.pt")
     options = {

@@ -11,9 +11,9 @@ import pytest
 from pe_engine.build import continue_run
 from pe_engine.components import checked_options, fitting_size, uses_names
 from pe_engine.embedders.pixels import Pixels
-from pe_engine.errors import ConfigError, GeneratorError, PEError
+from pe_engine.errors import ConfigError, DataError, GeneratorError, PEError
 from pe_engine.events import GenerationReady, Loaded, Notice, Phase, Progress
-from pe_engine.generators import pool_features
+from pe_engine.generators import image_pool, pool_features
 from pe_engine.generators.image_pool import ImagePool, neighbours
 from pe_engine.generators.pool_search import ANY, PoolSearch
 from pe_engine.starting import start_run
@@ -231,6 +231,7 @@ def test_features_are_computed_once(folder, opened, tmp_path, monkeypatch):
     kept_features(folder, kept, opened)
     assert asked == [COUNT]
     assert sorted(path.name for path in kept.iterdir()) == [
+        "digests.npy",
         "features.npy",
         "pool.json",
         "readable.npy",
@@ -277,9 +278,9 @@ def test_features_of_another_embedder_are_not_taken(folder, opened, tmp_path, mo
         kept_features(folder, tmp_path / "kept", opened)
 
 
-def test_a_stopped_run_goes_on_only_with_its_pool(tmp_path, config, digits, ledger):
+def test_a_stopped_run_goes_on_only_with_its_pool(tmp_path, config, digits, other_digits, ledger):
     public, out = tmp_path / "public.zip", tmp_path / "out"
-    shutil.copy(digits, public)
+    shutil.copy(other_digits, public)
     settings = replace(
         config, generator="image_pool", generator_options={"pool": str(public)}, image_size=28
     )
@@ -294,7 +295,7 @@ def test_a_stopped_run_goes_on_only_with_its_pool(tmp_path, config, digits, ledg
     with pytest.raises(PEError, match=r"as (it was|they were), or start a new run"):
         list(continue_run(RunFolder(out), ledger))
 
-    shutil.copy(digits, public)
+    shutil.copy(other_digits, public)
     list(continue_run(RunFolder(out), ledger))
     with zipfile.ZipFile(out / "synthetic.zip") as archive:
         versions = json.loads(archive.read("manifest.json"))["versions"]
@@ -337,10 +338,41 @@ def test_only_rendered_pictures_are_decoded_later(folder, opened):
     state = drawn(generator, 4)
     for place in set(range(COUNT)) - set(state["place"]):
         (folder / f"{place:03d}.png").unlink()
-    assert generator.render(state).shape == (4, SIZE, SIZE, 3)
-    (folder / f"{state['place'][0]:03d}.png").unlink()
+    (folder / f"{state['place'][0]:03d}.png").rename(folder / "away.png")
     with pytest.raises(GeneratorError, match="Put the pool back"):
         generator.render(state)
+    (folder / "away.png").rename(folder / f"{state['place'][0]:03d}.png")
+    images = generator.render(state)
+    for place in set(state["place"]):
+        (folder / f"{place:03d}.png").unlink()
+    np.testing.assert_array_equal(generator.render(state), images)  # from memory
+
+
+def test_memory_for_decoded_pictures_is_bounded(folder, opened, monkeypatch):
+    monkeypatch.setattr(image_pool, "SEEN_BYTES", 3 * 3 * SIZE**2)
+    generator = opened(folder)
+    state = drawn(generator, 9)
+    images = generator.render(state)
+    np.testing.assert_array_equal(generator.render(state), images)
+    assert len(generator._seen) == 3
+
+
+def test_private_images_in_the_pool_end_the_run_before_they_vote(
+    tmp_path, config, digits, other_digits, ledger
+):
+    public = tmp_path / "public.zip"
+    shutil.copy(other_digits, public)
+    with zipfile.ZipFile(digits) as private, zipfile.ZipFile(public, "a") as pool:
+        name = private.namelist()[7]
+        pool.writestr("2_quite_another_name.png", private.read(name))
+    settings = replace(
+        config, generator="image_pool", generator_options={"pool": str(public)}, image_size=28
+    )
+    start_run(tmp_path / "out", settings, digits, ledger)
+    with pytest.raises(DataError, match="private images are also in the generator's pool"):
+        list(continue_run(RunFolder(tmp_path / "out"), ledger))
+    assert ledger.spent("digits") == []
+    assert not (tmp_path / "out" / "private" / "features.npz").exists()
 
 
 def test_without_a_folder_features_lie_in_one_that_goes_away(folder, tmp_path, monkeypatch):
@@ -402,9 +434,9 @@ def test_a_pool_of_which_no_image_can_be_read(tmp_path, opened):
         drawn(opened(tmp_path), 1)
 
 
-def test_a_run_ends_in_a_verified_zip(tmp_path, config, digits, ledger):
+def test_a_run_ends_in_a_verified_zip(tmp_path, config, digits, other_digits, ledger):
     public = tmp_path / "public.zip"
-    shutil.copy(digits, public)
+    shutil.copy(other_digits, public)
     settings = replace(
         config,
         generator="image_pool",
@@ -418,11 +450,11 @@ def test_a_run_ends_in_a_verified_zip(tmp_path, config, digits, ledger):
 
 
 def test_the_pool_is_looked_through_in_pieces_between_which_a_run_can_stop(
-    tmp_path, config, digits, ledger, monkeypatch
+    tmp_path, config, digits, other_digits, ledger, monkeypatch
 ):
     monkeypatch.setattr(pool_features, "_MOST_IN_BATCH", 7)
     public = tmp_path / "public.zip"
-    shutil.copy(digits, public)
+    shutil.copy(other_digits, public)
     settings = replace(
         config, generator="image_pool", generator_options={"pool": str(public)}, image_size=28
     )
