@@ -21,7 +21,7 @@ from pe_engine.embedders.base import Embedder
 from pe_engine.events import Event, GenerationReady, Notice, Phase, Progress, VotesReleased
 from pe_engine.generators.base import PIXELS, State
 from pe_engine.generators.base import Generator as ImageGenerator
-from pe_engine.generators.transfer import HostCopy, to_uint8
+from pe_engine.generators.transfer import HostCopy, check_made, to_uint8
 from pe_engine.offspring import Offspring, batches
 from pe_engine.population import Population, shares
 from pe_engine.release import PrivateVoters
@@ -89,7 +89,7 @@ class Evolution:
                 made = self.generator.random(names, said, rng)
             else:
                 made = self.generator.adopt(given.images[rows], names, said, rng)
-            parts.append(_rendered(self.generator, made))
+            parts.append(_rendered(self.generator, made, len(rows)))
             yield Progress(0, Phase.RANDOM, int(rows[-1]) + 1, n)
         return Population.concatenate(parts).with_lineage(class_ids, np.full(n, -1))
 
@@ -125,7 +125,7 @@ class Evolution:
             state = self.generator.enter(
                 population.memory(rows, True), self._rng(t, Phase.ENTER, i)
             )
-            parts.append(_rendered(generator, state))
+            parts.append(_rendered(generator, state, len(rows)))
             yield Progress(t, Phase.ENTER, int(rows[-1]) + 1, n)
         return Population.concatenate(parts).with_lineage(population.class_ids, population.parents)
 
@@ -207,7 +207,7 @@ class Evolution:
         done, total = 0, len(voted_on) + len(anew)
         for rows, state in pieces:
             places.append(rows)
-            parts.append(_rendered(offspring.generator, state))
+            parts.append(_rendered(offspring.generator, state, len(rows)))
             done += len(rows)
             yield Progress(t, Phase.VARY, done, total)
         order = np.argsort(np.concatenate(places))
@@ -233,10 +233,11 @@ class Evolution:
         return np.random.default_rng([self.config.seed, generation, stage, batch])
 
 
-def _rendered(generator: ImageGenerator, state: State) -> Population:
+def _rendered(generator: ImageGenerator, state: State, rows: int) -> Population:
     """A batch of images with their state on the host; class ids and parents are set later."""
     copy = HostCopy(state)
     images = to_uint8(generator.render(state))
+    check_made(generator, state, rows, images)
     kept = {name: array for name, array in copy.state().items() if name != PIXELS}
     unknown = np.zeros(len(images), np.int64)
     return Population(images, unknown, unknown - 1, kept)

@@ -17,7 +17,7 @@ import numpy as np
 from pe_engine.embedders.base import Embedder
 from pe_engine.generators.base import Generator as ImageGenerator
 from pe_engine.generators.base import State
-from pe_engine.generators.transfer import HostCopy
+from pe_engine.generators.transfer import HostCopy, check_made
 from pe_engine.population import Population, take_rows
 
 
@@ -86,7 +86,9 @@ class Offspring:
 
     def _vary(self, i: int, jobs: np.ndarray) -> State:
         parents = self.candidates.memory(jobs // self.copies, self.generator.varies_pixels)
-        return self.generator.vary(parents, self.degree, self.rng(i))
+        children = self.generator.vary(parents, self.degree, self.rng(i))
+        check_made(self.generator, children, len(jobs), None)
+        return children
 
     def _batches(self, jobs: int) -> list[np.ndarray]:
         return batches(np.arange(jobs), self.generator.batch_size)

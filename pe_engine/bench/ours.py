@@ -179,6 +179,7 @@ def _evolution(bench: Bench, config: RunConfig) -> Evolution:
         ledger=ledger,
         folder=folder,
         open_source=_no_images,
+        given_out=bench.generator.files,
     )
     return Evolution(
         config=config,

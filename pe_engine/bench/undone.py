@@ -25,6 +25,7 @@ class Wrapped(Generator):
 
     def __init__(self, inner: Generator) -> None:
         self.inner = inner
+        self.image_size = inner.image_size
         self.batch_size = inner.batch_size
         self.grey = inner.grey
 

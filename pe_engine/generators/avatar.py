@@ -67,6 +67,7 @@ class Avatar(Generator):
 
     def __init__(self, image_size: int, device: str, **options) -> None:
         super().__init__(image_size, device, **options)
+        self.image_size = image_size
         self.batch_size = min(512, max(16, BATCH_BYTES // (3 * image_size**2)))
         self._cumulative = [_cumulative(name, self.options.style) for name in CHOICES]
         drawing = partial(

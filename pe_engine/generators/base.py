@@ -106,6 +106,9 @@ class Generator(ABC):
     Options: ClassVar[type] = NoOptions
     """Frozen dataclass of this generator's options, validated in ``__post_init__``."""
 
+    image_size: int
+    """Height and width of its images, pixels."""
+
     batch_size: int = 256
     """How many images the loop asks for at once; a run stops between batches."""
 

@@ -96,6 +96,7 @@ class Composite(Generator):
             generator_class(name)(image_size, device, **given)
             for name, given in self.parts(self.options)
         )
+        self.image_size = image_size
         self.batch_size = self.simulator.batch_size
         self.grey = self.simulator.grey and self.model.grey
         self.varies_pixels = self.simulator.varies_pixels

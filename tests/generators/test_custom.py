@@ -9,7 +9,7 @@ import pytest
 from pe_engine.build import continue_run
 from pe_engine.cli import main
 from pe_engine.components import checked_options, generator_class
-from pe_engine.errors import ConfigError
+from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 from tests.conftest import ROOT
@@ -112,3 +112,39 @@ def test_bounds_hold_without_a_check_of_ones_own(tmp_path):
     (tmp_path / "bent.py").write_text(BOUNDED)
     with pytest.raises(ConfigError, match=r"curve is 5\.0, but must lie from 0 to 1"):
         checked_options(f"{tmp_path / 'bent.py'}:Bent", {"curve": 5.0})
+
+
+WRONG = {
+    "random": ("rng.random(1)", "params has 1 rows for"),
+    "vary": ("state['params'][:-1]", "params has .* rows for"),
+    "render": ("np.zeros((len(state['params']), 10, 64, 3), np.uint8)", r"10, 64, 3\) where uint8"),
+    "kind": ("np.zeros((len(state['params']), 64, 64, 3))", "rendered float64"),
+}
+MISTAKEN = """
+import numpy as np
+from pe_engine.generators.base import Generator
+class Mistaken(Generator):
+    summary = "makes a mistake"
+    def random(self, class_names, prompts, rng):
+        return {{"params": {random}}}
+    def vary(self, state, degree, rng):
+        return {{"params": {vary}}}
+    def render(self, state, preview=False):
+        return {render}
+"""
+
+
+@pytest.mark.parametrize("which", WRONG)
+def test_mistakes_of_ones_own_are_sentences(which, tmp_path, config, digits, ledger):
+    right = {
+        "random": "rng.random(len(prompts))",
+        "vary": "state['params']",
+        "render": "np.zeros((len(state['params']), 64, 64, 3), np.uint8)",
+    }
+    code, match = WRONG[which]
+    parts = right | {"render" if which == "kind" else which: code}
+    (tmp_path / f"{which}.py").write_text(MISTAKEN.format(**parts))
+    asked = replace(config, generator=f"{tmp_path / which}.py:Mistaken")
+    start_run(tmp_path / "out", asked, digits, ledger)
+    with pytest.raises(GeneratorError, match=match):
+        list(continue_run(RunFolder(tmp_path / "out"), ledger))
