@@ -44,8 +44,8 @@ class ServiceOptions:
 
     most_calls: int = option(
         0,
-        "images that you agree to pay for; besides them a run makes up for calls that bring none: "
-        "20, or a tenth as many, then it fails, and goes on if you resume it",
+        "images that you agree to pay for; calls that bring none come besides: after 20, or a "
+        "tenth as many if that is more, the run fails, and to resume it allows for so many again",
         low=0,
         high=10**9,
     )
@@ -94,7 +94,9 @@ class Wish:
 
 
 class ServiceGenerator(Generator):
-    """Asks a service for images. Its state: ``pixels`` and ``prompt`` (unicode).
+    """Asks a service for images, ``most_calls`` at most; ``may_waste`` calls that bring none come
+    besides, each time that the run is started or resumed. Its state: ``pixels`` and ``prompt``
+    (unicode).
 
     Args:
         image_size: height and width of the images in pixels.

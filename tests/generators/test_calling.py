@@ -262,6 +262,17 @@ def test_a_call_that_fails_after_a_stop_is_no_failure(kind, server, tmp_path, se
         draw(made, 1)
 
 
+def test_after_a_stop_no_other_call_begins(kind, server, tmp_path, service):
+    stop = threading.Event()
+    server.special = lambda asked: stop.set()
+    made = service(kind, server, tmp_path, concurrency=1)
+    made.heed(stop)
+    with pytest.raises(Interrupted):
+        draw(made, 2)
+    assert len(server.asked) == 1
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
 def test_once_stopped_nothing_is_asked_for(kind, server, tmp_path, service):
     made = service(kind, server, tmp_path)
     state = draw(made, 2)
