@@ -10,12 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.components import (
-    generator_class,
-    load_class,
-    resolve_device,
-    uses_names,
-)
+from pe_engine.components import chosen, generator_class, load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
@@ -94,8 +89,8 @@ def class_plans(
             "Check the spelling or choose another class rule."
         )
     prompts = [config.class_prompts.get(n, config.prompts) or ("",) for n in class_names]
-    needed = uses_names(config.generator, config.generator_options)
-    if needed and not public and ("",) in prompts:
+    kind, options = chosen(config.generator, config.generator_options)
+    if kind.uses_names(options) and not public and ("",) in prompts:
         raise ConfigError(
             f"The {len(class_names)} class names would be given to the generator and so show in "
             "the synthetic images. Say that class names may be public, or give prompts for all "

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pe_engine import hub
 from pe_engine.errors import ConfigError
+from pe_engine.files import typed_path
 from pe_engine.generators import GENERATORS, custom, is_custom
-from pe_engine.generators.base import Estimate, Generator
+from pe_engine.generators.base import Generator
 from pe_engine.generators.options import KINDS, Option, check_options, declared
 
 
@@ -60,6 +60,15 @@ def checked_options(name: str, given: Mapping[str, Any]) -> Any:
     return options
 
 
+def chosen(name: str, given: Mapping[str, Any]) -> tuple[type[Generator], Any]:
+    """The generator called ``name`` and its ``Options`` with these values.
+
+    Raises:
+        ConfigError: as ``checked_options``.
+    """
+    return generator_class(name), checked_options(name, given)
+
+
 def parse_generator_options(name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Options typed as text, as values of the types that the generator declares.
 
@@ -105,13 +114,15 @@ def settled_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: as ``checked_options``.
     """
-    parts = iter(generator_class(name).parts(checked_options(name, given)))
+    kind, options = chosen(name, given)
+    parts = iter(kind.parts(options))
     settled = dict(given)
     for option in generator_options(name):
         value = given.get(option.name)
-        local = option.opens == "path" or (option.opens == "model" and Path(value or "").is_dir())
-        if value and local:
-            settled[option.name] = str(Path(value).expanduser().resolve())
+        if value and option.opens in ("model", "path"):
+            path = typed_path(value)
+            if option.opens == "path" or path.is_dir():
+                settled[option.name] = str(path.resolve())
         if option.opens == "options":
             inner = settled_options(*next(parts))
             settled[option.name] = "; ".join(f"{n}={_typed(v)}" for n, v in inner.items())
@@ -126,7 +137,7 @@ def _typed(value: Any) -> str:
 def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """A generator's options as others may see them: of a path the last name, of an address the
     host, since the rest may say whose computer it is."""
-    kind = generator_class(name)
+    kind, options = chosen(name, given)
     opens = {option.name: option.opens for option in generator_options(name)}
     shown = {}
     for option, value in given.items():
@@ -138,23 +149,20 @@ def shown_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             value = urlsplit(value).hostname or ""
         if opens[option] != "options":
             shown[option] = value
-    for part, options in kind.parts(checked_options(name, given)):
-        shown[part] = shown_options(part, options)
+    for part, its_options in kind.parts(options):
+        shown[part] = shown_options(part, its_options)
     return shown
 
 
 def opened_paths(name: str, given: Mapping[str, Any]) -> list[str]:
     """What a generator with these options opens on this computer: models and paths."""
-    options = checked_options(name, given)
+    kind, options = chosen(name, given)
     paths = [
         getattr(options, option.name)
         for option in generator_options(name)
         if option.opens in ("model", "path") and getattr(options, option.name)
     ]
-    return [
-        *paths,
-        *(p for part in generator_class(name).parts(options) for p in opened_paths(*part)),
-    ]
+    return [*paths, *(p for part in kind.parts(options) for p in opened_paths(*part))]
 
 
 def last_name(path: str) -> str:
@@ -173,38 +181,14 @@ def fitting_size(name: str, given: Mapping[str, Any], asked: int | None) -> int:
         ConfigError: as ``checked_options``, or no image can be of the size asked for.
         GeneratorError: the options name a model that cannot be found.
     """
-    return generator_class(name).fitting_size(checked_options(name, given), asked)
-
-
-def adopts(name: str, given: Mapping[str, Any]) -> bool:
-    """Whether a generator with these options can go on from given pictures."""
-    return generator_class(name).adopts(checked_options(name, given))
-
-
-def uses_names(name: str, given: Mapping[str, Any]) -> bool:
-    """Whether class names change what a generator with these options makes."""
-    return generator_class(name).uses_names(checked_options(name, given))
-
-
-def check_prompts(name: str, given: Mapping[str, Any], prompts: Sequence[str]) -> None:
-    """Raises ConfigError where a generator with these options cannot draw one of the prompts."""
-    generator_class(name).check_prompts(checked_options(name, given), prompts)
+    kind, options = chosen(name, given)
+    return kind.fitting_size(options, asked)
 
 
 def closed_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that open nothing, which any viewer may see."""
     opens = {option.name: option.opens for option in generator_options(name)}
     return {option: value for option, value in given.items() if not opens[option]}
-
-
-def fitting_degrees(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:
-    """The variation degrees that a generator's options ask for; see ``Generator.degrees``."""
-    return generator_class(name).degrees(checked_options(name, given))
-
-
-def estimate(name: str, given: Mapping[str, Any], images: int) -> Estimate | None:
-    """What a generator with these options asks for so many images; see ``Generator.estimate``."""
-    return generator_class(name).estimate(checked_options(name, given), images)
 
 
 def resolve_device(device: str) -> str:

@@ -12,6 +12,15 @@ OWNER_ONLY_FILE = 0o600
 OWNER_ONLY_FOLDER = 0o700
 
 
+def typed_path(text: str) -> Path:
+    """A path as a person types it: ~ is their home, if there is such a user."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def owner_folder(path: Path) -> Path:
     """``path`` as a folder that only its owner can enter, created if missing."""
     path.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)

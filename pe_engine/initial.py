@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pe_engine.components import checked_options, generator_class, uses_names
+from pe_engine.components import chosen
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
+from pe_engine.files import typed_path
 from pe_engine.header import Header
 from pe_engine.images import to_uint8
 from pe_engine.manifest import PRODUCT, STARTS
@@ -138,9 +139,8 @@ def _is_complete(earlier: RunConfig, config: RunConfig) -> bool:
     new_prompts = any(getattr(config, name) for name in told) and any(
         getattr(earlier, name) != getattr(config, name) for name in told
     )
-    options = checked_options(config.generator, config.generator_options)
-    # of parts that take turns, nobody knows which one made the state
-    staged = generator_class(config.generator).parts(options)
+    kind, options = chosen(config.generator, config.generator_options)
+    staged = kind.parts(options)  # nobody knows which part made the state
     alike = all(getattr(earlier, name) == getattr(config, name) for name in same)
     return alike and not new_prompts and not staged
 
@@ -162,7 +162,8 @@ def _from_file(path: Path, config: RunConfig, classes: int) -> Population:
             "the number of classes. Choose others, or another class rule."
         )
     # the seed's texts are prompts, its whole numbers labels of improved-diffusion
-    kinds = "U" if uses_names(config.generator, config.generator_options) else "Uiu"
+    kind, options = chosen(config.generator, config.generator_options)
+    kinds = "U" if kind.uses_names(options) else "Uiu"
     said = {}
     if info is not None and info.shape == (n,) and info.dtype.kind in kinds:
         said = {"prompt": info.astype(np.str_)}
@@ -187,7 +188,7 @@ def _told_by(manifest: Path) -> Past:
 def _parsed(text: str) -> tuple[Path, int | None]:
     """The path, and the generation after its last colon."""
     found = re.fullmatch(r"(.*?)(?::(\d{1,4}))?", text, re.DOTALL)
-    return Path(found[1]).expanduser(), None if found[2] is None else int(found[2])
+    return typed_path(found[1]), None if found[2] is None else int(found[2])
 
 
 def _located(text: str) -> tuple[Path, int | None]:

@@ -8,11 +8,7 @@ from pathlib import Path
 from pe_engine import initial
 from pe_engine.build import class_plans, names_are_public, plan_budget, reserve_budget
 from pe_engine.components import (
-    adopts,
-    check_prompts,
-    estimate,
-    fitting_degrees,
-    fitting_size,
+    chosen,
     generator_class,
     opened_paths,
     resolve_device,
@@ -21,6 +17,7 @@ from pe_engine.components import (
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.errors import ConfigError
+from pe_engine.files import typed_path
 from pe_engine.generators import custom
 from pe_engine.generators.base import Estimate
 from pe_engine.header import Header, new_run_id
@@ -39,8 +36,9 @@ def settled(config: RunConfig) -> RunConfig:
         ConfigError, GeneratorError: the generator's options or the size cannot be used.
     """
     generator = custom.settled(config.generator)
-    chosen = (generator, settled_options(generator, config.generator_options))
-    degrees = fitting_degrees(*chosen)
+    given = settled_options(generator, config.generator_options)
+    kind, options = chosen(generator, given)
+    degrees = kind.degrees(options)
     if degrees and config.degrees not in ((), degrees):
         raise ConfigError(
             "The variation degrees are given twice, as a setting and as an option of the "
@@ -54,8 +52,8 @@ def settled(config: RunConfig) -> RunConfig:
     return replace(
         config,
         generator=generator,
-        generator_options=chosen[1],
-        image_size=fitting_size(*chosen, config.image_size),
+        generator_options=given,
+        image_size=kind.fitting_size(options, config.image_size),
         degrees=degrees or config.degrees,
         initial=initial.settled(config.initial),
         num_samples=_with_initial(config),
@@ -74,7 +72,8 @@ def cost(config: RunConfig) -> Estimate | None:
     new, *varied = config.sample_schedule
     looked_at = sum(config.sample_schedule[:-1]) * config.lookahead
     images = new * (not config.initial) + looked_at + sum(varied)
-    return estimate(config.generator, config.generator_options, images)
+    kind, options = chosen(config.generator, config.generator_options)
+    return kind.estimate(options, images)
 
 
 def start_run(
@@ -110,16 +109,15 @@ def start_run(
     dataset = open_dataset(source, config.classes, limits)
     public_names = names_are_public(config, dataset.class_names, source)
     plans = class_plans(config, dataset.class_names, public_names)
-    check_prompts(
-        config.generator, config.generator_options, [text for p in plans for text in p.prompts]
-    )
+    kind, options = chosen(config.generator, config.generator_options)
+    kind.check_prompts(options, [text for plan in plans for text in plan.prompts])
     _check_sizes(config, len(dataset.class_names))
     _check_cost(config)
     _check_paths(config, source)
     given, past = None, Past((), known=True)
     if config.initial:
         given, past = initial.read(config, dataset.class_names), initial.past(config.initial)
-    if given and not given.complete and not adopts(config.generator, config.generator_options):
+    if given and not given.complete and not kind.adopts(options):
         raise ConfigError(
             f"{config.generator} draws from parameters of its own and cannot go on from given "
             "pictures. Choose another generator, or start from a run with the same options, "
@@ -169,7 +167,7 @@ def _check_paths(config: RunConfig, source: Path) -> None:
     """Raises ConfigError where the generator would be given the private images."""
     private = source.resolve()
     for path in opened_paths(config.generator, config.generator_options):
-        given = Path(path).expanduser().resolve()
+        given = typed_path(path).resolve()
         if given == private or given in private.parents or private in given.parents:
             raise ConfigError(
                 "The generator would read the private images: they lie in the folder or file that "

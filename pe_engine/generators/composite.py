@@ -16,12 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pe_engine.components import (
-    adopts,
-    checked_options,
+    chosen,
     fitting_size,
     generator_class,
     parse_option_text,
-    uses_names,
 )
 from pe_engine.config import MAX_ITERATIONS
 from pe_engine.errors import ConfigError
@@ -56,7 +54,8 @@ class Options:
     def __post_init__(self) -> None:
         check_options(self)
         for name, given in Composite.parts(self):
-            if generator_class(name).degrees(checked_options(name, given)):
+            kind, options = chosen(name, given)
+            if kind.degrees(options):
                 raise ConfigError(
                     f"The options of {name} name variation degrees, but the run's degrees hold for "
                     "both generators of a composite. Leave them out and set the run's."
@@ -113,12 +112,16 @@ class Composite(Generator):
     @classmethod
     def adopts(cls, options: Options) -> bool:
         """Where its simulator does; see ``Generator.adopts``."""
-        return adopts(*cls.parts(options)[0])
+        simulator, its_options = chosen(*cls.parts(options)[0])
+        return simulator.adopts(its_options)
 
     @classmethod
     def uses_names(cls, options: Options) -> bool:
         """Where either does; see ``Generator.uses_names``."""
-        return any(uses_names(*part) for part in cls.parts(options))
+        return any(
+            kind.uses_names(its_options)
+            for kind, its_options in (chosen(*part) for part in cls.parts(options))
+        )
 
     @classmethod
     def fitting_size(cls, options: Options, asked: int | None) -> int:

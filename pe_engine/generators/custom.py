@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 from pe_engine.errors import ConfigError
+from pe_engine.files import typed_path
 from pe_engine.generators.base import Generator
 
 
 def settled(name: str) -> str:
     """``name`` with the whole path of its file, so that it can be found from anywhere later."""
     place, _, kind = name.rpartition(":")
-    return f"{Path(place).expanduser().resolve()}:{kind}" if place.endswith(".py") else name
+    return f"{typed_path(place).resolve()}:{kind}" if place.endswith(".py") else name
 
 
 def load(name: str) -> type[Generator]:

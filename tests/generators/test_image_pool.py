@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pe_engine.build import continue_run
-from pe_engine.components import checked_options, fitting_size, uses_names
+from pe_engine.components import checked_options, fitting_size
 from pe_engine.embedders.pixels import Pixels
 from pe_engine.errors import ConfigError, DataError, GeneratorError, PEError
 from pe_engine.events import GenerationReady, Loaded, Notice, Phase, Progress
@@ -190,8 +190,8 @@ def test_classes_of_the_pool_can_be_left_aside(classed, opened):
 
 
 def test_names_need_not_be_public_where_they_change_nothing():
-    assert uses_names("image_pool", {})
-    assert not uses_names("image_pool", {"use_classes": False})
+    assert ImagePool.uses_names(ImagePool.Options())
+    assert not ImagePool.uses_names(ImagePool.Options(use_classes=False))
 
 
 # Files --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from pe_engine.components import checked_options, estimate, generator_class
+from pe_engine.components import checked_options, generator_class
 from pe_engine.errors import GeneratorError
 from pe_engine.generators.answers import Waste
 from pe_engine.generators.base import PIXELS
@@ -204,7 +204,9 @@ def test_nothing_is_asked_for_outside_of_a_run(kind, server):
 
 def test_the_estimate_says_calls_and_cost(kind, server):
     there = address(kind, server)
-    told = estimate(kind, there, 200)
+    service = generator_class(kind)
+    told = service.estimate(checked_options(kind, there), 200)
     assert (told.calls, told.cost, told.accepted) == (200, None, 1000)
     assert told.service == server.url.removeprefix("http://")
-    assert estimate(kind, {**there, "price": 0.02}, 200).cost == pytest.approx(4.0)
+    priced = checked_options(kind, {**there, "price": 0.02})
+    assert service.estimate(priced, 200).cost == pytest.approx(4.0)
