@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pe_engine import build
-from pe_engine.errors import BudgetError, DataError, RunError
+from pe_engine.errors import BudgetError, DataError, GeneratorError, RunError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run, Status
 from pe_engine.starting import start_run
@@ -90,6 +90,42 @@ def test_a_run_says_that_it_loads_its_models_and_nothing_else_meanwhile(
     may_load.set()
     assert run.wait().status is Status.DONE
     assert set(at_work) == {False}
+
+
+def test_votes_count_as_spent_as_soon_as_they_are_released(
+    tmp_path, config, digits, ledger, monkeypatch
+):
+    def broken(*_):
+        raise GeneratorError("It broke.")
+
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    assert run.snapshot.epsilon_spent == 0
+    assert run.snapshot.epsilon_planned == config.epsilon
+    with monkeypatch.context() as patch:
+        patch.setattr("pe_engine.evolution.Evolution._parents", broken)
+        run.start()
+        assert run.wait().status is Status.FAILED
+    first = run._header.budget.epsilons[0]
+    assert len(run.snapshot.generations) == 1
+    assert run.snapshot.epsilon_spent == first
+    again = Run(tmp_path / "out", ledger)
+    assert again.snapshot.epsilon_spent == first
+    again.start()
+    assert again.wait().epsilon_spent == again.snapshot.generations[-1].epsilon_spent > first
+
+
+def test_the_budget_of_a_run_holds_what_it_starts_from(tmp_path, config, digits, ledger):
+    start_run(tmp_path / "first", config, digits, ledger)
+    first = Run(tmp_path / "first", ledger)
+    first.start()
+    assert first.wait().status is Status.DONE
+    later = replace(config, initial=str(tmp_path / "first"))
+    start_run(tmp_path / "second", later, digits, ledger)
+    second = Run(tmp_path / "second", ledger)
+    assert second.snapshot.epsilon_spent == pytest.approx(config.epsilon, rel=1e-3)
+    assert second.snapshot.epsilon_planned > config.epsilon + 1
+    assert second.snapshot.generations[0].epsilon_spent == second.snapshot.epsilon_spent
 
 
 def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, ledger):
