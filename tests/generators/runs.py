@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 
+from pe_engine.components import chosen
 from pe_engine.runner import Run, Status
 from pe_engine.starting import start_run
 
@@ -21,3 +22,9 @@ def evolved(folder, config, private, ledger):
     for name, entry in files.items():
         assert entry["sha256"] == hashlib.sha256(content[name]).hexdigest()
     return run
+
+
+def estimate(name, given, images):
+    """What a generator with these options says that so many images cost."""
+    kind, options = chosen(name, given)
+    return kind.estimate(options, images)

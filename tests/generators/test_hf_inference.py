@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pe_engine.components import checked_options, estimate, fitting_size
+from pe_engine.components import checked_options, fitting_size
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import hf_inference, wire
 from pe_engine.generators.base import PIXELS
 from tests.generators.image_server import KEY, ImageServer, Reply, draw, error_of, picture
+from tests.generators.runs import estimate
 
 pytestmark = pytest.mark.usefixtures("customer")
 KIND = "hf_inference"

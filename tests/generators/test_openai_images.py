@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from pe_engine.components import checked_options, estimate, fitting_size, generator_class
+from pe_engine.components import checked_options, fitting_size, generator_class
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import wire
 from pe_engine.generators.base import PIXELS
 from pe_engine.generators.openai_images import CHANGES
 from tests.generators.image_server import KEY, ImageServer, Reply, draw, error_of, picture
+from tests.generators.runs import estimate
 
 pytestmark = pytest.mark.usefixtures("customer")
 KIND = "openai_images"
