@@ -181,6 +181,12 @@ def test_files_that_were_exchanged_since_the_start_are_refused(tmp_path, config,
         assert [*continue_run(RunFolder(tmp_path / "kept"), ledger)]
         assert (tmp_path / "kept" / "generator" / "computed").exists()
 
+        # a run that goes on from another one's states needs the files that made them
+        start_run(tmp_path / "next", replace(asked, initial=str(folder.path)), digits, ledger)
+        patch.setattr(Weighted, "provenance", {"SHA-256 of model_path": "second"})
+        with pytest.raises(RunError, match="the SHA-256 of model_path was first"):
+            next(continue_run(RunFolder(tmp_path / "next"), ledger))
+
 
 def test_a_run_that_was_begun_before_there_were_other_starts_is_read(
     tmp_path, config, digits, ledger
