@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pe_engine import initial
 from pe_engine.build import continue_run
 from pe_engine.components import checked_options, parse_option_text
 from pe_engine.errors import ConfigError
@@ -13,7 +14,7 @@ from pe_engine.events import GenerationReady, Phase, Progress
 from pe_engine.generators.composite import Composite
 from pe_engine.generators.stable_diffusion import StableDiffusion
 from pe_engine.header import Header
-from pe_engine.starting import start_run
+from pe_engine.starting import settled, start_run
 from pe_engine.storage import RunFolder
 
 QUICK = {"simulated": 1, "model_options": "steps=2; guidance=1", "simulator_options": "fonts=print"}
@@ -44,6 +45,17 @@ def test_the_model_takes_over_from_the_simulators_pictures(tmp_path, composite, 
     assert ["latents" in state for state in states] == [False, False, True, True]
     assert ["font" in state for state in states] == [True, True, False, False]
     assert zipfile.ZipFile(tmp_path / "out" / "synthetic.zip").testzip() is None
+
+
+def test_states_of_a_composite_are_not_taken_for_those_of_any_stage(
+    tmp_path, composite, digits, ledger
+):
+    start_run(tmp_path / "out", composite, digits, ledger)
+    events_of(tmp_path / "out", ledger, lambda event: isinstance(event, GenerationReady))
+    asked = settled(replace(composite, initial=f"{tmp_path / 'out'}:0"))
+    assert not initial.read(asked, tuple("012")).complete
+    with pytest.raises(ConfigError, match="cannot go on from given pictures"):
+        start_run(tmp_path / "next", asked, digits, ledger)
 
 
 def test_what_was_asked_for_is_remembered_until_the_model_needs_it(

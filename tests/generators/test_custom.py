@@ -148,3 +148,4 @@ def test_mistakes_of_ones_own_are_sentences(which, tmp_path, config, digits, led
     start_run(tmp_path / "out", asked, digits, ledger)
     with pytest.raises(GeneratorError, match=match):
         list(continue_run(RunFolder(tmp_path / "out"), ledger))
+    assert ledger.spent("digits") == []  # it is noticed before anyone votes
