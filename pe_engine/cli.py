@@ -67,9 +67,9 @@ def _agreed(config: RunConfig, yes: bool) -> RunConfig:
     """The settings with the user's word on what a paid service will cost, asked for if need be."""
     from pe_engine.starting import cost, settled
 
-    bill = cost(settled(config))
-    if bill is None:
+    if cost(config) is None:  # nobody charges: the rest is checked once, when the run starts
         return config
+    bill = cost(settled(config))
     print(bill.describe())
     if bill.accepted >= bill.calls:
         return config

@@ -117,6 +117,12 @@ def start_run(
     given, past = None, Past((), known=True)
     if config.initial:
         given, past = initial.read(config, dataset.class_names), initial.past(config.initial)
+    if not past.known and kind.estimate(options, 1):
+        raise ConfigError(
+            f"{config.generator} would send the pictures to start from to a service, and nobody "
+            "knows whether they are private. Start from a run of this program, or choose another "
+            "generator."
+        )
     if given and not given.complete and not kind.adopts(options):
         raise ConfigError(
             f"{config.generator} draws from parameters of its own and cannot go on from given "

@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pe_engine import cli
@@ -65,6 +66,14 @@ def test_the_command_line_tells_the_cost_and_asks(tmp_path, digits, home, capsys
 
 def test_the_command_line_takes_yes_beforehand(tmp_path, digits, home):
     assert cli.main(["run", str(digits), "--output", str(tmp_path / "out"), "--yes", *RUN]) == 0
+
+
+def test_pictures_of_unknown_origin_are_sent_to_no_service(tmp_path, paid, digits, ledger):
+    np.savez(tmp_path / "unknown.npz", samples=np.zeros((30, 8, 8, 3), np.uint8))
+    asked = replace(
+        paid, generator_options={"most_calls": 999}, initial=str(tmp_path / "unknown.npz")
+    )
+    refused("nobody knows whether they are private", tmp_path, asked, digits, ledger)
 
 
 def test_degrees_in_the_generators_own_unit_become_the_runs(paid):
