@@ -43,15 +43,28 @@ def plan_budget(config: RunConfig, inherited: tuple[Charge, ...] = ()) -> Budget
     Args:
         inherited: what the pictures that the run starts from cost; σ is that of the run's own
             budget, and ε of all together.
+
+    Raises:
+        ConfigError: the run protects persons, and those pictures were chosen by single images.
     """
-    releases = (config.delta, config.iterations, config.neighbours, config.adjacency)
+    if config.unit == "person" and any(charge.unit == "image" for charge in inherited):
+        raise ConfigError(
+            "This run protects all images of a person together, but it would start from pictures "
+            "for which every image voted on its own, so that nothing bounds what one person did "
+            "to them. Start from a run that knew the persons, or from none."
+        )
+    votes = config.votes_per_unit
+    releases = (config.delta, config.iterations, votes, config.adjacency)
     sigma = accounting.noise_multiplier(config.epsilon, *releases)
     threshold = default_threshold(sigma) if config.threshold is None else config.threshold
     if not inherited:
         return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
     before, *epsilons = (
         accounting.composed_epsilon(
-            (*inherited, Charge(sigma, config.neighbours, t)), config.delta, config.adjacency
+            (*inherited, Charge(sigma, votes, t, config.unit)),
+            config.delta,
+            config.adjacency,
+            config.unit,
         )
         for t in range(config.iterations + 1)
     )
@@ -217,8 +230,12 @@ def reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
             "cost. Set PE_HOME to the folder that it was begun with, or put that ledger back."
         )
     config = header.config
-    cap = config.epsilon_cap and Cap(config.epsilon_cap, config.delta, config.adjacency)
-    charge = Charge(header.budget.noise_multiplier, config.neighbours, config.iterations)
+    cap = config.epsilon_cap and Cap(
+        config.epsilon_cap, config.delta, config.adjacency, config.unit
+    )
+    charge = Charge(
+        header.budget.noise_multiplier, config.votes_per_unit, config.iterations, config.unit
+    )
     ledger.open_run(header.run_id, config.dataset_name, charge, cap)
 
 

@@ -14,6 +14,8 @@ from pe_engine.generators import GENERATORS, is_custom
 
 ADJACENCIES = ("add-remove", "replace")
 CLASS_RULES = ("auto", "folder", "prefix", "none")
+UNITS = ("image", "person")
+PERSON_RULES = ("none", "folder", "prefix")
 METRICS = ("l2", "ip", "cosine")
 SEARCHES = ("faiss", "torch")
 SELECTIONS = ("proportional", "rank")
@@ -39,7 +41,7 @@ class RunConfig:
             ``:K`` for its generation K, or a ``samples.npz``; empty for none.
         embedder, metric, neighbours, search: how a private image finds its k nearest candidates.
         epsilon, delta, adjacency: the budget of the whole run and what neighbouring data sets are:
-            one image added or removed, or one image replaced.
+            one unit added or removed, or one unit replaced; see ``unit``.
         epsilon_cap: refuse to let all runs on this data set together spend more than this; None
             for no cap.
         iterations: T, how many times the private images vote.
@@ -55,12 +57,17 @@ class RunConfig:
         degrees: T variation degrees in [0, 1], 1 = most change; empty for a geometric schedule
             from 1 to 0.25.
         classes: the rule that names an image's class.
+        class_names: the declared classes; images of others are left out, and a declared class
+            without images is kept. Empty for those that are found, which then count as declared.
+        persons: what names the person an image belongs to: nothing, its folder or its file name.
+        person_votes: c, for how many distinct candidates of all classes all images of one person
+            together vote in a generation.
         public_class_names: the owner says that class names may be shown outside.
         prompts, class_prompts: shared out evenly over the samples of all classes, or of one class.
         image_size: height and width in pixels; None for the generator's own.
         seed: of everything but the noise.
-        keep_features: let the private features wait on disk (mode 0600) until the run has ended,
-            so that it can resume without the images.
+        keep_features: let the private features wait on disk (mode 0600) until the run is done, so
+            that it resumes without reading the images again. Otherwise they are in memory only.
 
     Raises:
         ConfigError: naming the setting, its value, the bound and what to do.
@@ -87,16 +94,19 @@ class RunConfig:
     fresh_children: bool = False
     degrees: tuple[float, ...] = ()
     classes: str = "auto"
+    class_names: tuple[str, ...] = ()
+    persons: str = "none"
+    person_votes: int = 1
     public_class_names: bool = False
     prompts: tuple[str, ...] = ()
     class_prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image_size: int | None = None
     seed: int = 0
     device: str = "auto"
-    keep_features: bool = True
+    keep_features: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_samples", "degrees", "prompts"):
+        for name in ("num_samples", "degrees", "prompts", "class_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         prompts = {name: tuple(texts) for name, texts in self.class_prompts.items()}
         object.__setattr__(self, "class_prompts", prompts)
@@ -123,6 +133,8 @@ class RunConfig:
         check_length("number of samples", self.num_samples, (1, self.iterations + 1))
         check_whole("look-ahead", self.lookahead, 0, 64)
         check_whole("neighbours", self.neighbours, 1, 100)
+        _check_persons(self)
+        _check_class_names(self)
         if self.image_size is not None:
             check_whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
         check_whole("seed", self.seed, 0, 2**63 - 1)
@@ -133,6 +145,16 @@ class RunConfig:
             check_within("threshold", self.threshold, 0.0, 1e9)
         if self.epsilon_cap is not None:
             check_within("cap on ε", self.epsilon_cap, *EPSILON_RANGE)
+
+    @property
+    def unit(self) -> str:
+        """What is protected: "image", or "person" with all images of one person together."""
+        return "image" if self.persons == "none" else "person"
+
+    @property
+    def votes_per_unit(self) -> int:
+        """How many counts, over all classes, one unit more or less changes, each by 1."""
+        return self.neighbours if self.unit == "image" else self.person_votes
 
     @property
     def degree_schedule(self) -> tuple[float, ...]:
@@ -171,3 +193,38 @@ class RunConfig:
                 f"Unknown setting {unknown[0]!r}. Known are {', '.join(sorted(known))}."
             )
         return cls(**values)
+
+
+def _check_persons(config: RunConfig) -> None:
+    check_one_of("persons", config.persons, PERSON_RULES)
+    check_whole("votes of a person", config.person_votes, 1, 100)
+    if config.persons == "none" and config.person_votes != 1:
+        raise ConfigError(
+            f"The votes of a person are {config.person_votes}, but nothing names the persons, so "
+            "that every image is protected on its own. Say by persons what names them, or leave "
+            "the votes of a person at 1."
+        )
+    if config.persons == "prefix" and config.classes == "auto":
+        raise ConfigError(
+            "File names are to name the persons, but what names the classes is 'auto', which may "
+            "take the same part of a name for a class. Set classes to folder, prefix or none."
+        )
+
+
+def _check_class_names(config: RunConfig) -> None:
+    names = config.class_names
+    if not names:
+        return
+    if any(not name.strip() or "/" in name for name in names):
+        raise ConfigError(
+            "One of the declared classes is empty or has a '/' in it. Name each class as its "
+            "folder or the start of its file names is called."
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"The class {twice!r} is declared twice. Name each class once.")
+    if config.classes not in ("folder", "prefix"):
+        raise ConfigError(
+            f"Classes are declared, but what names an image's class is {config.classes!r}. Set "
+            "classes to folder or prefix, so that one image cannot change the rule."
+        )

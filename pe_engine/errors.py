@@ -32,6 +32,10 @@ class RunError(PEError):
     """A run folder is missing, taken by another run, or cannot be resumed."""
 
 
+class OtherImagesError(RunError):
+    """The images are not those that the run began with."""
+
+
 class GeneratorError(PEError):
     """A generator or an embedder cannot do what was asked."""
 

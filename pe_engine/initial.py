@@ -87,7 +87,10 @@ def past(text: str) -> Past:
         return _told_by(path.with_name("manifest.json"))
     header = Header.from_json(RunFolder(path).read_header())
     # Whoever goes on from one generation has seen the votes of all.
-    own = Charge(header.budget.noise_multiplier, header.config.neighbours, header.config.iterations)
+    config = header.config
+    own = Charge(
+        header.budget.noise_multiplier, config.votes_per_unit, config.iterations, config.unit
+    )
     return Past((*header.inherited, own), header.start_is_known)
 
 
@@ -177,12 +180,17 @@ def _told_by(manifest: Path) -> Past:
         told = json.loads(manifest.read_text(encoding="utf-8"))
         privacy = told["privacy"]
         charges = [Charge(**charge) for charge in privacy.get("inherited", [])]
-        own = (privacy[n] for n in ("noise_multiplier", "neighbours", "planned_releases"))
+        settings = told["settings"]
+        persons = settings.get("persons", "none") != "none"  # unknown to earlier versions
+        votes, unit = (
+            (settings["person_votes"], "person") if persons else (settings["neighbours"], "image")
+        )
+        own = Charge(privacy["noise_multiplier"], votes, privacy["planned_releases"], unit)
         ours = told["product"]["name"] == PRODUCT
         known = privacy.get("start") != STARTS["pictures"]
     except (OSError, ValueError, KeyError, TypeError):
         return Past((), False)
-    return Past((*charges, Charge(*own)), known) if ours else Past((), False)
+    return Past((*charges, own), known) if ours else Past((), False)
 
 
 def _parsed(text: str) -> tuple[Path, int | None]:

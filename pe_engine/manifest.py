@@ -56,15 +56,17 @@ PUBLIC_SETTINGS = {
     "fresh_children": "parents varied anew",
     "degrees": "variation degrees",
     "classes": "class rule",
+    "persons": "what names an image's person",
+    "person_votes": "candidates that all images of one person vote for",
     "public_class_names": "class names declared public",
     "prompts": "prompts",
     "class_prompts": "prompts of each class",
     "image_size": "image size, pixels",
     "seed": "seed of everything but the noise",
     "device": "device",
-    "keep_features": "features kept until the run ended",
+    "keep_features": "features kept on disk until the run was done",
 }
-PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial"})
+PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial", "class_names"})
 PACKAGES = (
     "numpy",
     "pillow",

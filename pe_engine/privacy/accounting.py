@@ -2,10 +2,12 @@
 
 One generation publishes, for every class, integer vote counts plus discrete Gaussian noise of
 parameter σ in each cell. An image votes for k distinct candidates of its one class, so adding or
-removing it moves k cells by 1, and replacing it moves up to 2k cells by 1. T generations are then
-``cells`` = kT (or 2kT) independent discrete Gaussians whose centres are 1 apart, and only that
-number and σ matter. Their exact trade-off δ(ε) comes from dp-accounting's privacy loss
-distributions; every rounding here goes to the safe side, a larger ε or a larger σ.
+removing it moves k cells by 1, and replacing it moves up to 2k cells by 1. Where the unit is a
+person, all images of one person together vote for at most c distinct candidates, whatever their
+classes; a person more or less moves up to c cells by 1. T generations are then ``cells`` = kT (or
+2kT), or cT (or 2cT), independent discrete Gaussians whose centres are 1 apart, and only that number
+and σ matter. Their exact trade-off δ(ε) comes from dp-accounting's privacy loss distributions;
+every rounding here goes to the safe side, a larger ε or a larger σ.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from functools import lru_cache, reduce
 from importlib.metadata import version
 
 from pe_engine.checks import check_one_of, check_whole, check_within
-from pe_engine.config import ADJACENCIES, DELTA_RANGE, EPSILON_RANGE, MAX_ITERATIONS
+from pe_engine.config import ADJACENCIES, DELTA_RANGE, EPSILON_RANGE, MAX_ITERATIONS, UNITS
 
 NOISE_MULTIPLIER_RANGE = (0.05, 1e7)
 DECIMALS = 10_000  # σ is a multiple of 1 / DECIMALS
@@ -40,11 +42,14 @@ Curve = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Charge:
-    """``generations`` votings with noise σ, each image voting for ``neighbours`` candidates."""
+    """``generations`` votings with noise σ, in each of which a unit more or less moves at most
+    ``neighbours`` counts by 1; a unit is one "image", or all images of one "person".
+    """
 
     noise_multiplier: float
     neighbours: int
     generations: int
+    unit: str = "image"
 
 
 @lru_cache(maxsize=4096)
@@ -60,8 +65,8 @@ def noise_multiplier(
     Args:
         epsilon, delta: the budget; ε in [0.01, 100], δ in [1e-12, 0.1].
         iterations: T in [1, 200].
-        neighbours: k in [1, 100].
-        adjacency: 'add-remove' or 'replace' of one image.
+        neighbours: k of an image or c of a person, in [1, 100].
+        adjacency: 'add-remove' or 'replace' of one unit.
 
     Raises:
         ConfigError: a value out of its range.
@@ -117,9 +122,15 @@ def epsilon_prefixes(
 
 
 def composed_epsilon(
-    charges: Iterable[Charge], delta: float, adjacency: str = "add-remove"
+    charges: Iterable[Charge], delta: float, adjacency: str = "add-remove", unit: str = "image"
 ) -> float:
     """ε of all charges together, on the same private images, at δ; 0.0 for no charge.
+
+    Args:
+        unit: what ε is to be of, one "image" or all images of one "person". An image more or less
+            changes for which c candidates its person votes: up to c votes go and c others come in
+            their place, so that a charge of persons moves up to 2c cells by 1. A charge of images
+            says nothing of persons, who may have any number of them: then ε is infinite.
 
     Charges of different σ are composed by convolving their privacy loss distributions on one grid,
     which overstates ε by less than 1e-5 of it, or 2e-3 where δ is below 1e-9.
@@ -129,11 +140,15 @@ def composed_epsilon(
     """
     check_within("δ (delta)", delta, *DELTA_RANGE)
     check_one_of("adjacency", adjacency, ADJACENCIES)
+    check_one_of("unit", unit, UNITS)
     cells_of: dict[float, int] = defaultdict(int)
     for charge in charges:
-        if charge.generations:
-            cells = charge.generations * charge.neighbours
-            cells_of[charge.noise_multiplier] += cells if adjacency == "add-remove" else 2 * cells
+        if not charge.generations:
+            continue
+        if unit == "person" and charge.unit == "image":
+            return math.inf
+        cells = charge.generations * charge.neighbours * (1 if charge.unit == unit else 2)
+        cells_of[charge.noise_multiplier] += cells if adjacency == "add-remove" else 2 * cells
     return _composed(tuple(sorted(cells_of.items())), delta)
 
 
@@ -143,7 +158,7 @@ def accountant_name() -> str:
 
 
 def _cells(delta: float, iterations: int, neighbours: int, adjacency: str) -> int:
-    """How many cells an image can move by 1 in the whole run, all values checked."""
+    """How many cells a unit can move by 1 in the whole run, all values checked."""
     check_within("δ (delta)", delta, *DELTA_RANGE)
     check_whole("iterations", iterations, 1, MAX_ITERATIONS)
     check_whole("neighbours", neighbours, 1, 100)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.errors import RunError
+from pe_engine.errors import OtherImagesError, RunError
 from pe_engine.privacy import tables
 from pe_engine.privacy.accounting import Charge
 from pe_engine.privacy.tables import Cap, DatasetSummary, RunRow
@@ -92,7 +92,7 @@ class Ledger:
                 tables.add_run(db, run_id, plan, cap)
             elif known.plan != plan:
                 raise RunError(
-                    f"The run {run_id} was planned as (data set, σ, neighbours, generations) = "
+                    f"The run {run_id} was planned as (data set, σ, votes, generations, unit) = "
                     f"{known.plan}, not {plan}. Start a new run for new settings."
                 )
             db.execute("UPDATE runs SET open = 1 WHERE run_id = ?", (run_id,))
@@ -102,14 +102,14 @@ class Ledger:
         """Note which images the run has read; nothing may be committed before.
 
         Raises:
-            RunError: the run began with other images.
+            OtherImagesError: the run began with other images.
             BudgetError: with what was spent on these images under other names, a cap leaves no
                 room for this run.
         """
         with self._transaction() as db:
             known = _known(db, run_id).fingerprint
             if known is not None and not hmac.compare_digest(known, fingerprint):
-                raise RunError(
+                raise OtherImagesError(
                     f"These are not the images that the run {run_id} began with. Give the same "
                     "images again, or start a new run."
                 )

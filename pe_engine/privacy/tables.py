@@ -6,18 +6,19 @@ can exist without the other. Rows are never changed or deleted: triggers refuse 
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from pe_engine.errors import BudgetError, RunError
 from pe_engine.privacy.accounting import Charge, composed_epsilon
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = (
     """
     CREATE TABLE datasets (
-        name TEXT PRIMARY KEY, cap_epsilon REAL, cap_delta REAL, cap_adjacency TEXT)
+        name TEXT PRIMARY KEY, cap_epsilon REAL, cap_delta REAL, cap_adjacency TEXT, cap_unit TEXT)
     """,
     """
     CREATE TABLE runs (
@@ -27,7 +28,8 @@ SCHEMA = (
         neighbours INTEGER NOT NULL CHECK (neighbours > 0),
         generations INTEGER NOT NULL CHECK (generations > 0),
         fingerprint TEXT,
-        open INTEGER NOT NULL CHECK (open IN (0, 1)))
+        open INTEGER NOT NULL CHECK (open IN (0, 1)),
+        unit TEXT NOT NULL CHECK (unit IN ('image', 'person')))
     """,
     """
     CREATE INDEX runs_of_fingerprint ON runs (fingerprint)
@@ -53,9 +55,21 @@ SCHEMA = (
     """,
     """
     CREATE TRIGGER plans_are_final
-        BEFORE UPDATE OF run_id, dataset, noise_multiplier, neighbours, generations ON runs
+        BEFORE UPDATE OF run_id, dataset, noise_multiplier, neighbours, generations, unit ON runs
         BEGIN SELECT RAISE(ABORT, 'a plan is never changed'); END
     """,
+)
+
+# Before there were persons, every charge and every cap was for images.
+FROM_VERSION_1 = (
+    """
+    ALTER TABLE runs ADD COLUMN
+        unit TEXT NOT NULL DEFAULT 'image' CHECK (unit IN ('image', 'person'))
+    """,
+    "ALTER TABLE datasets ADD COLUMN cap_unit TEXT",
+    "UPDATE datasets SET cap_unit = 'image' WHERE cap_epsilon IS NOT NULL",
+    "DROP TRIGGER plans_are_final",
+    SCHEMA[-1],
 )
 
 # All names of the same data: from one name, over shared fingerprints, as far as they lead.
@@ -68,7 +82,7 @@ WITH RECURSIVE same (name) AS (
 """
 
 RUN_COUNTS = """
-SELECT run_id, noise_multiplier, neighbours, committed,
+SELECT run_id, noise_multiplier, neighbours, unit, committed,
        CASE open WHEN 1 THEN generations - committed ELSE 0 END AS reserved
 FROM (SELECT runs.*, (SELECT COUNT(*) FROM releases WHERE releases.run_id = runs.run_id)
       AS committed FROM runs)
@@ -77,11 +91,12 @@ FROM (SELECT runs.*, (SELECT COUNT(*) FROM releases WHERE releases.run_id = runs
 
 @dataclass(frozen=True)
 class Cap:
-    """All runs on a data set together may spend at most ε at δ, for this adjacency."""
+    """All runs on a data set together may spend at most ε at δ, for this adjacency and unit."""
 
     epsilon: float
     delta: float
     adjacency: str = "add-remove"
+    unit: str = "image"
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class DatasetSummary:
 class RunRow:
     """One row of ``runs``."""
 
-    plan: tuple[str, float, int, int]
+    plan: tuple[str, float, int, int, str]
     fingerprint: str | None
     is_open: bool
 
@@ -122,7 +137,7 @@ class RunRow:
 
 
 def create_tables(db: sqlite3.Connection) -> None:
-    """Make the tables of an empty ledger.
+    """Make the tables of an empty ledger, or bring those of an earlier version up to date.
 
     Raises:
         RunError: the ledger was written by a later version.
@@ -130,12 +145,12 @@ def create_tables(db: sqlite3.Connection) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found == SCHEMA_VERSION:
         return
-    if found != 0:
+    if found not in (0, 1):
         raise RunError(
             f"The privacy ledger has format {found}, but this version knows {SCHEMA_VERSION}. "
             "Use the version that wrote it."
         )
-    for statement in SCHEMA:
+    for statement in FROM_VERSION_1 if found else SCHEMA:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -143,25 +158,26 @@ def create_tables(db: sqlite3.Connection) -> None:
 def find_run(db: sqlite3.Connection, run_id: str) -> RunRow | None:
     """The run, or None where it is unknown."""
     row = db.execute(
-        "SELECT dataset, noise_multiplier, neighbours, generations, fingerprint, open "
+        "SELECT dataset, noise_multiplier, neighbours, generations, unit, fingerprint, open "
         "FROM runs WHERE run_id = ?",
         (run_id,),
     ).fetchone()
-    return row and RunRow(plan=row[:4], fingerprint=row[4], is_open=bool(row[5]))
+    return row and RunRow(plan=row[:5], fingerprint=row[5], is_open=bool(row[6]))
 
 
 def add_run(db: sqlite3.Connection, run_id: str, plan: tuple, cap: Cap | None) -> None:
     """Register a run; a cap replaces the one of its data set."""
     db.execute("INSERT OR IGNORE INTO datasets (name) VALUES (?)", plan[:1])
     db.execute(
-        "INSERT INTO runs (run_id, dataset, noise_multiplier, neighbours, generations, open) "
-        "VALUES (?, ?, ?, ?, ?, 1)",
+        "INSERT INTO runs (run_id, dataset, noise_multiplier, neighbours, generations, unit, open) "
+        "VALUES (?, ?, ?, ?, ?, ?, 1)",
         (run_id, *plan),
     )
     if cap is not None:
         db.execute(
-            "UPDATE datasets SET cap_epsilon = ?, cap_delta = ?, cap_adjacency = ? WHERE name = ?",
-            (cap.epsilon, cap.delta, cap.adjacency, plan[0]),
+            "UPDATE datasets SET cap_epsilon = ?, cap_delta = ?, cap_adjacency = ?, cap_unit = ? "
+            "WHERE name = ?",
+            (*astuple(cap), plan[0]),
         )
 
 
@@ -176,7 +192,7 @@ def find_votes(db: sqlite3.Connection, run_id: str, generation: int) -> bytes | 
 
 def committed_charges(db: sqlite3.Connection, dataset: str) -> list[Charge]:
     """All that was committed on the same data, one charge for each run."""
-    return [Charge(sigma, k, done) for _, sigma, k, done, _ in _run_counts(db, dataset) if done]
+    return [run.charge(run.committed) for run in _run_counts(db, dataset) if run.committed]
 
 
 def enforce_caps(db: sqlite3.Connection, run_id: str) -> None:
@@ -189,19 +205,25 @@ def enforce_caps(db: sqlite3.Connection, run_id: str) -> None:
     """
     dataset = find_run(db, run_id).plan[0]
     counts = _run_counts(db, dataset)
-    if not any(reserved for run, *_, reserved in counts if run == run_id):
+    if not any(run.reserved for run in counts if run.run_id == run_id):
         return
-    before = [Charge(s, k, done + left * (r != run_id)) for r, s, k, done, left in counts]
-    after = [Charge(s, k, done + left) for _, s, k, done, left in counts]
+    before = [run.charge(run.committed + run.reserved * (run.run_id != run_id)) for run in counts]
+    after = [run.charge(run.committed + run.reserved) for run in counts]
     for name, cap in _caps(db, dataset):
-        total = composed_epsilon(after, cap.delta, cap.adjacency)
+        total = composed_epsilon(after, cap.delta, cap.adjacency, cap.unit)
+        if math.isinf(total) and cap.unit == "person":
+            raise BudgetError(
+                f"The data set {name!r} has a cap on ε of each person, but there is a run on it in "
+                "which every image votes on its own, and nothing bounds how many images a person "
+                "has. Say by persons what names them in every run, or use a cap on ε of each image."
+            )
         if total > cap.epsilon:
-            used = composed_epsilon(before, cap.delta, cap.adjacency)
+            used = composed_epsilon(before, cap.delta, cap.adjacency, cap.unit)
             raise BudgetError(
                 f"The data set {name!r} may spend ε = {cap.epsilon:g} at δ = {cap.delta:g} "
-                f"({cap.adjacency}); ε = {used:.4g} is spent or reserved, and with this run it "
-                f"would be ε = {total:.4g}. Lower this run's ε, end or release unfinished runs "
-                "on this data, or raise the cap."
+                f"({cap.adjacency} of one {cap.unit}); ε = {used:.4g} is spent or reserved, and "
+                f"with this run it would be ε = {total:.4g}. Lower this run's ε, end or release "
+                "unfinished runs on this data, or raise the cap."
             )
 
 
@@ -212,31 +234,47 @@ def summaries(db: sqlite3.Connection) -> list[DatasetSummary]:
 
 
 def _summary(db: sqlite3.Connection, name: str) -> DatasetSummary:
-    own = db.execute(f"{RUN_COUNTS} WHERE dataset = ?", (name,)).fetchall()
+    own = [_Run(*row) for row in db.execute(f"{RUN_COUNTS} WHERE dataset = ?", (name,))]
     same = [other for (other,) in db.execute(f"{SAME_DATA} SELECT name FROM same", (name,))]
     return DatasetSummary(
         name=name,
         runs=len(own),
-        generations=sum(row[3] for row in own),
-        reserved=sum(row[4] for row in own),
+        generations=sum(run.committed for run in own),
+        reserved=sum(run.reserved for run in own),
         cap=dict(_caps(db, name)).get(name),
         charges=tuple(committed_charges(db, name)),
         other_names=tuple(sorted(other for other in same if other != name)),
-        open_runs=tuple(sorted(row[0] for row in own if row[4])),
+        open_runs=tuple(sorted(run.run_id for run in own if run.reserved)),
     )
 
 
-def _run_counts(db: sqlite3.Connection, dataset: str) -> list[tuple[str, float, int, int, int]]:
-    """(run, σ, k, committed, reserved) of every run on the same data."""
-    return db.execute(
+@dataclass(frozen=True)
+class _Run:
+    """One row of ``RUN_COUNTS``: ``reserved`` are generations that it may still commit."""
+
+    run_id: str
+    noise_multiplier: float
+    neighbours: int
+    unit: str
+    committed: int
+    reserved: int
+
+    def charge(self, generations: int) -> Charge:
+        return Charge(self.noise_multiplier, self.neighbours, generations, self.unit)
+
+
+def _run_counts(db: sqlite3.Connection, dataset: str) -> list[_Run]:
+    """Every run on the same data."""
+    rows = db.execute(
         f"{SAME_DATA} {RUN_COUNTS} WHERE dataset IN (SELECT name FROM same)", (dataset,)
-    ).fetchall()
+    )
+    return [_Run(*row) for row in rows]
 
 
 def _caps(db: sqlite3.Connection, dataset: str) -> list[tuple[str, Cap]]:
     """The caps under any name of the same data."""
     rows = db.execute(
-        f"{SAME_DATA} SELECT name, cap_epsilon, cap_delta, cap_adjacency FROM datasets "
+        f"{SAME_DATA} SELECT name, cap_epsilon, cap_delta, cap_adjacency, cap_unit FROM datasets "
         "WHERE name IN (SELECT name FROM same) AND cap_epsilon IS NOT NULL",
         (dataset,),
     )

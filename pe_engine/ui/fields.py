@@ -15,6 +15,7 @@ from pe_engine.config import (
     CLASS_RULES,
     DEVICES,
     METRICS,
+    PERSON_RULES,
     SEARCHES,
     SELECTIONS,
     RunConfig,
@@ -32,9 +33,14 @@ BUDGET_FIELDS = (
     "adjacency",
     "threshold",
     "initial",
+    "persons",
+    "person_votes",
 )
 OWNERS = frozenset(
-    {"dataset_name", "public_class_names", "epsilon_cap", "keep_features", "device", "seed"}
+    {
+        *("dataset_name", "public_class_names", "class_names", "persons", "person_votes"),
+        *("epsilon_cap", "keep_features", "device", "seed"),
+    }
 )
 """Settings that no preset touches: said of the images or guard them, or the machine's."""
 PAIR = "variation_"  # the same option for variations
@@ -170,14 +176,17 @@ def advanced_fields(form: Form) -> None:
     _text(form, "image_size", "Image size", "pixels, height and width, or auto")
     _choice(form, "device", "Device", DEVICES, "where the work is done")
     gr.HTML("<h3>Privacy</h3>", apply_default_css=False)
-    _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what one image's difference means")
+    _choice(form, "adjacency", "Adjacency", ADJACENCIES, "what the difference of one means")
     _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none")
     _choice(form, "classes", "Class of an image", CLASS_RULES, "by folder, by name up to _ , none")
+    _text(form, "class_names", "Classes", "commas between; others are left out; empty: as found")
+    _choice(form, "persons", "Images of one person", PERSON_RULES, "by folder, by name up to _")
+    _text(form, "person_votes", "Votes of a person", "candidates, for all their images together")
     _tick(
         form,
         "keep_features",
-        "Keep features until the run ends",
-        "Lets a stopped run resume without the images; readable by you only, deleted at the end.",
+        "Keep features until the run is done",
+        "On disk, readable by this account only: lets a stopped run resume without its upload.",
     )
 
 

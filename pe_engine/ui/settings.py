@@ -54,6 +54,9 @@ def read_config(
         fresh_children=bool(fields["fresh_children"]),
         degrees=numbers("variation degrees", fields["degrees"], float),
         classes=fields["classes"],
+        class_names=names(fields["class_names"]),
+        persons=fields["persons"],
+        person_votes=number("votes of a person", fields["person_votes"], int),
         public_class_names=bool(fields["public_class_names"]),
         prompts=prompts,
         class_prompts=class_prompts,
@@ -94,6 +97,7 @@ def shown_fields(config: RunConfig) -> dict[str, Any]:
     special = {
         "prompts": "\n".join(lines),
         "num_samples": ", ".join(map(str, config.num_samples)),
+        "class_names": ", ".join(config.class_names),
         "degrees": ", ".join(map(str, config.degrees)) or "auto",
         "threshold": "auto" if config.threshold is None else str(config.threshold),
         "epsilon_cap": "" if config.epsilon_cap is None else str(config.epsilon_cap),
@@ -120,13 +124,16 @@ def budget_sentence(fields: Mapping[str, Any]) -> str:
         neighbours=number("neighbours", fields["neighbours"], int),
         adjacency=fields["adjacency"],
         threshold=optional_number("threshold", fields["threshold"]),
+        persons=fields["persons"],
+        person_votes=number("votes of a person", fields["person_votes"], int),
+        classes="none",
     )
     start = (fields["initial"] or "").strip()
     plan = plan_budget(checked, past(start).charges if start else ())
     generations = "1 generation" if checked.iterations == 1 else f"{checked.iterations} generations"
     return (
         f"σ = {plan.noise_multiplier:.3g} votes of noise per candidate; "
-        f"ε = {decimal(plan.epsilons[-1])} after {generations}"
+        f"ε = {decimal(plan.epsilons[-1])} for each {checked.unit} after {generations}"
     )
 
 
@@ -180,3 +187,9 @@ def numbers(name: str, value: Any, kind: Callable[[Any], Number]) -> tuple[Numbe
     if text.lower() in ("", "auto"):
         return ()
     return tuple(number(name, part.strip(), kind) for part in text.split(","))
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Names separated by commas; none where the field is empty."""
+    text = "" if value is None else str(value)
+    return tuple(filter(None, map(str.strip, text.split(","))))

@@ -36,13 +36,16 @@ CHANGED = RunConfig(
     fresh_children=True,
     degrees=(1.0, 1 / 3),
     classes="prefix",
+    class_names=("cat:wild", "cat"),
+    persons="folder",
+    person_votes=4,
     public_class_names=True,
     prompts=("one", "note: two"),
     class_prompts={"cat": ("asleep", "awake: nearly"), "cat:wild": ("x",)},
     image_size=32,
     seed=2**62 + 1,
     device="cpu",
-    keep_features=False,
+    keep_features=True,
 )
 
 
@@ -110,7 +113,7 @@ def test_a_preset_leaves_what_is_the_owners(form):
     by_name = dict(zip(form.fields, updates, strict=False))
     assert {name for name, value in by_name.items() if value == gr.skip()} == {
         *("dataset_name", "public_class_names", "epsilon_cap", "keep_features"),
-        *("device", "seed"),
+        *("device", "seed", "class_names", "persons", "person_votes"),
     }
 
 

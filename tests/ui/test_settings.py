@@ -39,8 +39,11 @@ FIELDS = {
     "adjacency": "add-remove",
     "epsilon_cap": "",
     "classes": "auto",
+    "class_names": "",
+    "persons": "none",
+    "person_votes": "1",
     "public_class_names": False,
-    "keep_features": True,
+    "keep_features": False,
 }
 
 
@@ -98,7 +101,10 @@ def test_empty_is_a_sentence_or_the_default():
 
 def test_the_budget_in_a_sentence():
     assert budget_sentence(FIELDS) == (
-        "σ = 8.34 votes of noise per candidate; ε = 1.0 after 5 generations"
+        "σ = 8.34 votes of noise per candidate; ε = 1.0 for each image after 5 generations"
+    )
+    assert budget_sentence(FIELDS | {"persons": "prefix", "person_votes": "2"}) == (
+        "σ = 11.8 votes of noise per candidate; ε = 1.0 for each person after 5 generations"
     )
     with pytest.raises(ConfigError, match=r"ε \(epsilon\) is 1000\.0, but must lie"):
         budget_sentence(FIELDS | {"epsilon": "1000"})
