@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.decoding import UnreadableError, decode
+from pe_engine.decoding import DamagedError, UnreadableError, decode
 from pe_engine.errors import GeneratorError
 from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder
 from pe_engine.generators.calling import Passing
@@ -101,8 +101,7 @@ def decoded(data: bytes, size: int) -> np.ndarray:
     try:
         return decode(data, size, MOST_PIXELS)
     except UnreadableError as error:
-        is_damaged = error.__cause__ is not None  # what its reader stumbled over
-        if is_damaged or not data:
+        if isinstance(error, DamagedError) or not data:
             raise Passing(f"its image {error}") from None
         raise unfit(str(error)) from None
 
