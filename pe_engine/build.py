@@ -200,7 +200,7 @@ def _evolution(
         ledger=ledger,
         folder=folder,
         given_out=generator.files,
-        open_source=lambda: dataset or open_dataset(folder.read_source(), header.rule),
+        open_source=lambda: dataset or _opened_again(folder, header),
     )
     return Evolution(
         config=config,
@@ -211,6 +211,17 @@ def _evolution(
         folder=folder,
         threshold=budget.threshold,
         epsilons=budget.epsilons,
+    )
+
+
+def _opened_again(folder: RunFolder, header: Header) -> PrivateDataset:
+    """The private images of a run that was begun before, named by the rules it began with."""
+    config = header.config
+    return open_dataset(
+        folder.read_source(),
+        header.rule,
+        class_names=config.class_names,
+        persons=config.persons,
     )
 
 

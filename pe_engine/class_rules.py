@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ class Labels:
         rule: "folder", "prefix" or "none".
         of_images: one class name for each image; None for an image that has no class and cannot
             be used under this rule.
-        class_names: sorted, numbers by value; with rule "folder" also folders without an image.
+        class_names: the declared ones as they are; else those found, sorted, numbers by value, with
+            rule "folder" also folders without an image.
     """
 
     rule: str
@@ -27,7 +29,9 @@ class Labels:
     class_names: tuple[str, ...]
 
 
-def label(names: Sequence[str], folders: Collection[str], rule: str) -> Labels:
+def label(
+    names: Sequence[str], folders: Collection[str], rule: str, declared: Sequence[str] = ()
+) -> Labels:
     """Name the class of each image.
 
     "folder" is the top folder, after folders that merely wrap everything have been taken off.
@@ -35,15 +39,22 @@ def label(names: Sequence[str], folders: Collection[str], rule: str) -> Labels:
     more and most images lie in them; else the prefix when every image has one and there are two
     or more, with two images each on average; else no classes.
 
+    With declared classes an image's own path alone decides: "folder" is the outermost folder with a
+    declared name, and an image of another class has none. Without, one image can change what
+    classes there are, so that those found count as declared by whoever chose the images.
+
     Args:
         names: paths of the images, parts joined by "/", at least one.
         folders: paths of all folders, also of those without images.
-        rule: "auto", "folder", "prefix" or "none".
+        rule: "auto", "folder", "prefix" or "none"; "folder" or "prefix" with declared classes.
+        declared: the names of the classes; none for those that are found.
 
     Raises:
         ConfigError: another rule.
         DataError: a rule that was asked for does not fit.
     """
+    if declared:
+        return _by_declaration(names, rule, declared)
     if rule == "auto":
         return _automatic(names, folders)
     if rule == "folder":
@@ -88,6 +99,30 @@ def _by_prefix(names: Sequence[str]) -> Labels:
             f"name. Rename them, for example to cat_001.png. {_HOW_ELSE}"
         )
     return Labels("prefix", prefixes, _sorted(set(prefixes)))
+
+
+def _by_declaration(names: Sequence[str], rule: str, declared: Sequence[str]) -> Labels:
+    if rule not in ("folder", "prefix"):
+        raise ConfigError(
+            f"Classes are declared, but the rule for classes is {rule!r}. Choose folder or prefix."
+        )
+    known = {_composed(name): name for name in declared}
+    of_images = []
+    for name in names:
+        parts = name.split("/")[:-1] if rule == "folder" else [_prefix(name) or ""]
+        found = (known[part] for part in map(_composed, parts) if part in known)
+        of_images.append(next(found, None))
+    if not any(of_images):
+        raise DataError(
+            f"None of the {len(names):,} images belongs to one of the {len(known)} declared "
+            f"classes. Check how they are spelt. {_HOW_ELSE}"
+        )
+    return Labels(rule, of_images, tuple(declared))
+
+
+def _composed(name: str) -> str:
+    """A name as it is typed: some systems store ü as u and two dots."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _unlabelled(names: Sequence[str]) -> Labels:

@@ -7,23 +7,23 @@ skipped files, which classes are empty), nothing may leave with the synthetic im
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import repeat
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from pe_engine.candidates import candidates, open_source
 from pe_engine.class_rules import label
-from pe_engine.decoding import FORMATS, UnreadableError, decode
+from pe_engine.decoding import FORMATS
 from pe_engine.errors import DataError
+from pe_engine.persons import tell_persons
 from pe_engine.population import three_channels
+from pe_engine.reading import Decoded, Reader, Result
 from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits, Read, Skipped
 from pe_engine.zips import ZipSource
 
@@ -31,15 +31,15 @@ __all__ = [
     "LOCAL_LIMITS",
     "SHARED_LIMITS",
     "Batch",
+    "Decoded",
     "Limits",
     "PrivateDataset",
     "Skipped",
     "open_dataset",
 ]
 
-_CHUNK = 16  # images decoded in one go by a thread; a stopped run waits for that many
-_TINY_BYTES = 8192
 _MAX_BATCH_BYTES = 64 * 2**20
+_BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Batch:
 
     Attributes:
         images: uint8 ``(n, S, S, 3)``, RGB; n may be 0 when none of them can be read.
-        class_ids: int64 ``(n,)``.
+        class_ids, person_ids: int64 ``(n,)``.
         digests: SHA-256 of each image's file, n of 32 bytes.
         done: how many of the data set's files have been looked at, this batch included.
         skipped: the files of this batch that cannot be used.
@@ -56,17 +56,10 @@ class Batch:
 
     images: np.ndarray
     class_ids: np.ndarray
+    person_ids: np.ndarray
     digests: list[bytes]
     done: int
     skipped: tuple[Skipped, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """One image: uint8 ``(S, S, 3)``, RGB, or ``(S, S, 1)``; and the SHA-256 of its file."""
-
-    pixels: np.ndarray
-    digest: bytes
 
 
 class Decode(Protocol):
@@ -82,14 +75,18 @@ class PrivateDataset:
 
     Attributes:
         rule: what names an image's class: "folder", "prefix" (of the file name) or "none".
-        class_names: sorted, numbers by value; ``("",)`` without classes.
+        class_names: as declared, else sorted, numbers by value; ``("",)`` without classes.
         class_ids: int64 ``(M,)``, each in ``[0, number of classes)``.
+        persons: what names an image's person: "folder", "prefix" or "none".
+        person_ids: int64 ``(M,)``, equal for images of the same person.
         skipped: the files that are known to be of no use; more are found while decoding.
     """
 
     rule: str
     class_names: tuple[str, ...]
     class_ids: np.ndarray
+    persons: str
+    person_ids: np.ndarray
     skipped: tuple[Skipped, ...]
     _names: tuple[str, ...] = field(repr=False)
     _source: FolderSource | ZipSource = field(repr=False)
@@ -100,8 +97,11 @@ class PrivateDataset:
         return len(self._names)
 
     def describe(self) -> str:
-        """One sentence for the owner: how many images, how many classes, what names them."""
+        """One sentence for the owner: how many images, persons, classes, what names them."""
         images = f"{len(self):,} image{'s' * (len(self) != 1)}"
+        if self.persons != "none":
+            persons = len(np.unique(self.person_ids))
+            images += f" of {persons:,} person{'s' * (persons != 1)}"
         if self.rule == "none":
             return f"{images} without classes."
         count = len(self.class_names)
@@ -134,47 +134,44 @@ class PrivateDataset:
     ) -> Iterator[Batch]:
         """All images, sorted by name, decoded as they are asked for.
 
-        Two batches at most are in memory: the one that was handed out and the next.
+        Two batches at most are in memory: the one that was handed out and the next. Where files
+        take long, empty batches come in between, so that whoever wants to stop need not wait;
+        closing the iterator ends all work at once.
 
         Args:
             image_size: S, height and width in pixels.
             batch_size: files in a batch, fewer where so many images would exceed 64 MiB.
-            workers: threads that decode; None for one per processor, at most 8, and for none but
-                the caller's where files are tiny.
+            workers: processes that decode what is not tiny; None for one per processor, at most 8.
 
         Raises:
-            DataError: none of the files can be read (after the last batch), or the zip is gone.
+            DataError: none of the files can be read (after the last batch), the zip is gone, or no
+                process can be started.
         """
         step = max(1, min(batch_size, _MAX_BATCH_BYTES // (3 * image_size**2)))
         found = 0
         pending: deque[_Pending] = deque()
-        with self._source.reader() as read:
-            pool = self._pool(workers)
-            try:
-                for start in range(0, len(self), step):
-                    rows = range(start, min(start + step, len(self)))
-                    pending.append(self._submit(pool, read, rows, image_size))
-                    if len(pending) == 2:
-                        batch = self._collect(pending.popleft(), image_size)
+        with self._source.reader() as read, self._reader(read, workers) as reader:
+            for start in range(0, len(self) + step, step):
+                rows = range(start, min(start + step, len(self)))
+                if rows:
+                    names = self._names[rows.start : rows.stop]
+                    pending.append(_Pending(rows, reader.start(names, image_size)))
+                if len(pending) == 2 or not rows:
+                    for batch in self._collect(pending.popleft(), image_size):
                         found += len(batch.images)
                         yield batch
-                batch = self._collect(pending.popleft(), image_size)
-                found += len(batch.images)
-                yield batch
-            finally:
-                pool.shutdown(cancel_futures=True)
         self.check_not_empty(found)
 
     @contextmanager
     def decoder(self) -> Iterator[Decode]:
         """The function that decodes single images, while the context is open."""
-        with self._source.reader() as read, self._pool(None) as pool:
+        with self._source.reader() as read, self._reader(read, None) as reader:
 
-            def decode_one(place: int, image_size: int) -> Decoded | None:
-                one = self._decode(read, range(place, place + 1), image_size)[0]
-                return one if isinstance(one, Decoded) else None
+            def decode(places: Sequence[int], image_size: int) -> list[Decoded | None]:
+                results = reader.all([self._names[place] for place in places], image_size)
+                return [one if isinstance(one, Decoded) else None for one in results]
 
-            yield lambda places, size: list(pool.map(decode_one, places, repeat(size)))
+            yield decode
 
     def fingerprint(self) -> str:
         """SHA-256 of the files' names and sizes, in hexadecimal digits; for the owner."""
@@ -191,35 +188,19 @@ class PrivateDataset:
                 "images."
             )
 
-    def _pool(self, workers: int | None) -> Executor:
-        # Pillow decodes with the interpreter's lock released; around tiny images the lock is all
-        # that matters, and threads that pass it to and fro take up to twice as long.
-        sample = self._names[:: max(1, len(self) // 64)]
-        if workers is None and sum(map(self._source.size, sample)) < _TINY_BYTES * len(sample):
-            return _SameThread()
-        return ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+    def _reader(self, read: Read, workers: int | None) -> Reader:
+        return Reader(read, self._limits.pixels, workers)
 
-    def _submit(self, pool: Executor, read: Read, rows: range, image_size: int) -> _Pending:
-        chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
-        return _Pending(
-            rows, [pool.submit(self._decode, read, chunk, image_size) for chunk in chunks]
-        )
+    def _collect(self, pending: _Pending, image_size: int) -> Iterator[Batch]:
+        """The batch, after as many empty ones as there were seconds to wait."""
+        waiting = set(pending.results)
+        while waiting := wait(waiting, _BEAT_SECONDS).not_done:
+            yield self._batch([], range(pending.rows.start, pending.rows.start), image_size)
+        results = [result for chunk in pending.results for result in chunk.result()]
+        yield self._batch(results, pending.rows, image_size)
 
-    def _decode(self, read: Read, rows: range, image_size: int) -> list[Decoded | Skipped]:
-        results: list[Decoded | Skipped] = []
-        for name in self._names[rows.start : rows.stop]:
-            try:
-                data = read(name)
-                pixels = decode(data, image_size, self._limits.pixels)
-            except UnreadableError as error:
-                results.append(Skipped(name, str(error)))
-            else:
-                results.append(Decoded(pixels, hashlib.sha256(data).digest()))
-        return results
-
-    def _collect(self, pending: _Pending, image_size: int) -> Batch:
-        results = [result for chunk in pending.chunks for result in chunk.result()]
-        usable = np.array([isinstance(result, Decoded) for result in results])
+    def _batch(self, results: list[Result], rows: range, image_size: int) -> Batch:
+        usable = np.array([isinstance(result, Decoded) for result in results], bool)
         decoded = [result for result in results if isinstance(result, Decoded)]
         grey = all(one.pixels.shape[-1] == 1 for one in decoded)
         images = np.empty((len(decoded), image_size, image_size, 1 if grey else 3), np.uint8)
@@ -227,9 +208,10 @@ class PrivateDataset:
             images[i] = one.pixels
         return Batch(
             three_channels(images),
-            self.class_ids[pending.rows.start : pending.rows.stop][usable],
+            self.class_ids[rows.start : rows.stop][usable],
+            self.person_ids[rows.start : rows.stop][usable],
             [one.digest for one in decoded],
-            pending.rows.stop,
+            rows.stop,
             tuple(result for result in results if isinstance(result, Skipped)),
         )
 
@@ -239,20 +221,16 @@ class _Pending:
     """A batch that is being decoded."""
 
     rows: range
-    chunks: list[Future[list[Decoded | Skipped]]]
-
-
-class _SameThread(Executor):
-    """Runs what it is given at once."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
-        future: Future = Future()
-        future.set_result(function(*arguments))
-        return future
+    results: list[Future[list[Result]]]
 
 
 def open_dataset(
-    source: Path, classes: str = "auto", limits: Limits = LOCAL_LIMITS
+    source: Path,
+    classes: str = "auto",
+    limits: Limits = LOCAL_LIMITS,
+    *,
+    class_names: Sequence[str] = (),
+    persons: str = "none",
 ) -> PrivateDataset:
     """Find the private images in a folder, nested to any depth, or in a zip.
 
@@ -263,27 +241,36 @@ def open_dataset(
         source: the folder or zip.
         classes: what names an image's class; see ``class_rules.label``.
         limits: what is refused.
+        class_names: the declared classes; images of others are skipped. None for those found.
+        persons: what names an image's person; see ``persons.tell_persons``.
 
     Raises:
         DataError: nothing there, neither a folder nor a zip, no image in it, too many files, or
             ``classes`` does not fit.
-        ConfigError: ``classes`` is not a known rule.
+        ConfigError: ``classes`` or ``persons`` is not a known rule.
     """
     files = open_source(source, limits)
     names, not_images = candidates(files)
     if not names:
         raise DataError(f"There is no image in it. Choose a folder or zip of {FORMATS} images.")
-    labels = label(names, files.folders, classes)
+    told = tell_persons(names, files.folders, persons, classes)
+    labels = label(told.names, told.folders, classes, class_names)
     ids = {class_name: i for i, class_name in enumerate(labels.class_names)}
-    kept = [(n, ids[c]) for n, c in zip(names, labels.of_images, strict=True) if c is not None]
-    beside = [n for n, c in zip(names, labels.of_images, strict=True) if c is None]
-    classless = [Skipped(name, "lies beside the folders that name the classes") for name in beside]
+    kept = [place for place, name in enumerate(labels.of_images) if name is not None]
+    without = {names[place] for place, name in enumerate(labels.of_images) if name is None}
+    why = (
+        "belongs to none of the declared classes"
+        if class_names
+        else "lies beside the folders that name the classes"
+    )
     return PrivateDataset(
         labels.rule,
         labels.class_names,
-        np.array([class_id for _, class_id in kept], np.int64),
-        (*files.skipped, *not_images, *classless),
-        tuple(name for name, _ in kept),
+        np.array([ids[labels.of_images[place]] for place in kept], np.int64),
+        persons,
+        told.ids[kept],
+        (*files.skipped, *not_images, *(Skipped(name, why) for name in sorted(without))),
+        tuple(names[place] for place in kept),
         files,
         limits,
     )

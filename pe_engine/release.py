@@ -13,14 +13,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import numpy as np
 
 from pe_engine.config import RunConfig
+from pe_engine.counting import count_by_image, count_by_person, draw_turns
 from pe_engine.data import PrivateDataset
 from pe_engine.embedders.base import Embedder
-from pe_engine.errors import DataError, GeneratorError, RunError
+from pe_engine.errors import DataError, GeneratorError, OtherImagesError, RunError
 from pe_engine.events import Event, Notice, Phase, Progress
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.storage import RunFolder
-from pe_engine.voting import Votes, count_votes
+from pe_engine.voting import nearest_candidates
 
 READ_BATCH = 256
 
@@ -60,6 +61,7 @@ class PrivateVoters:
         self._given_out = given_out
         self._features: np.ndarray | None = None  # float32 (M, D)
         self._class_ids: np.ndarray | None = None  # int64 (M,)
+        self._person_ids: np.ndarray | None = None  # int64 (M,)
 
     def committed(self, generation: int) -> np.ndarray | None:
         """The noisy votes that the ledger holds for this generation, int64 ``(N,)``."""
@@ -69,23 +71,28 @@ class PrivateVoters:
         """Have the private features in memory: stored ones, or read from the images.
 
         Raises:
-            DataError: no image could be read, or the classes are not those the run began with.
-            RunError: these are not the images the run began with, or they are needed again.
+            DataError: no image could be read.
+            OtherImagesError: these are not the images the run began with; they are forgotten.
+            RunError: the images are needed again.
         """
         if self._features is not None:
             return
         stored = self._folder.read_features()
         if self._folder.read_source() is not None:  # not read yet, or given again to be checked
-            stored = yield from self._read_images(generation)
+            try:
+                stored = yield from self._read_images(generation)
+            except OtherImagesError:
+                self._folder.forget_images()
+                raise
             if self._config.keep_features:
                 self._folder.write_features(*stored)
-            self._folder.forget_source()
+            self._folder.images_were_read(keeps_features=self._config.keep_features)
         if stored is None:
             raise RunError(
                 "The private images are needed to go on, but this run keeps no features of them. "
                 "Give the same images again."
             )
-        self._features, self._class_ids = stored
+        self._features, self._class_ids, self._person_ids = stored
 
     def release(
         self, generation: int, candidates: np.ndarray, class_ids: np.ndarray
@@ -109,13 +116,29 @@ class PrivateVoters:
                 "compared with them; no budget was spent on them. Choose another number format "
                 "(the option dtype: fp32 is safest) or another model."
             )
-        counts = np.zeros(len(candidates), np.int64)
+        choices = yield from self._choices(generation, candidates, class_ids)
+        if self._config.unit == "person":
+            turns = draw_turns(self._features, self._class_ids, generation)
+            most = self._config.person_votes
+            counts = count_by_person(choices, self._person_ids, turns, most, len(candidates))
+        else:
+            counts = count_by_image(choices, len(candidates))
+        noisy_votes = discrete_gaussian(counts, self._noise_multiplier)
+        self._ledger.commit(self._run_id, generation, noisy_votes)
+        return noisy_votes
+
+    def _choices(
+        self, generation: int, candidates: np.ndarray, class_ids: np.ndarray
+    ) -> Generator[Progress, None, np.ndarray]:
+        """int64 ``(M, k)``: the candidates of its own class nearest to each private image."""
+        choices = np.full((len(self._features), self._config.neighbours), -1, np.int64)
         classes = len(self._class_names)
         for c in range(classes):
             ours = np.flatnonzero(class_ids == c)
-            pauses = count_votes(
+            rows = np.flatnonzero(self._class_ids == c)
+            pauses = nearest_candidates(
                 self._features,
-                np.flatnonzero(self._class_ids == c),
+                rows,
                 candidates[ours],
                 neighbours=self._config.neighbours,
                 metric=self._config.metric,
@@ -123,29 +146,29 @@ class PrivateVoters:
                 device=self._device,
             )
             # told by classes alone: batches would tell how many private images there are
-            votes = yield from _with_events(pauses, Progress(generation, Phase.VOTE, c, classes))
-            counts[ours] = votes.counts
+            chosen = yield from _with_events(pauses, Progress(generation, Phase.VOTE, c, classes))
+            choices[rows] = np.where(chosen < 0, -1, ours[chosen])
         yield Progress(generation, Phase.VOTE, classes, classes)
-        noisy_votes = discrete_gaussian(counts, self._noise_multiplier)
-        self._ledger.commit(self._run_id, generation, noisy_votes)
-        return noisy_votes
+        return choices
 
     def _read_images(
         self, generation: int
-    ) -> Generator[Event, None, tuple[np.ndarray, np.ndarray]]:
+    ) -> Generator[Event, None, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         dataset = self._open_source()
         if tuple(dataset.class_names) != tuple(self._class_names):
-            raise DataError(
+            raise OtherImagesError(
                 "These images have other classes than the run began with. Give the folder or zip "
                 "that the run was started on."
             )
         features = np.empty((len(dataset), self._embedder.dimension), np.float32)
         class_ids = np.empty(len(dataset), np.int64)
+        person_ids = np.empty(len(dataset), np.int64)
         digests: list[bytes] = []
         for batch in dataset.batches(self._config.image_size, READ_BATCH):
             rows = slice(len(digests), len(digests) + len(batch.images))
             features[rows] = self._embedder.embed(batch.images)
             class_ids[rows] = batch.class_ids
+            person_ids[rows] = batch.person_ids
             digests += batch.digests
             yield Progress(generation, Phase.PRIVATE, batch.done, len(dataset))
         found = len(digests)
@@ -157,7 +180,7 @@ class PrivateVoters:
             yield Notice(generation, said, private=True)
         if said := dataset.empty_class_notice(class_ids[:found]):
             yield Notice(generation, said, private=True)
-        return features[:found], class_ids[:found]
+        return features[:found], class_ids[:found], person_ids[:found]
 
     def _check_pool(self, private: set[bytes]) -> None:
         """Raises DataError where a private image would leave as it is."""
@@ -170,8 +193,8 @@ class PrivateVoters:
 
 
 def _with_events(
-    pauses: Generator[None, None, Votes], event: Progress
-) -> Generator[Progress, None, Votes]:
+    pauses: Generator[None, None, np.ndarray], event: Progress
+) -> Generator[Progress, None, np.ndarray]:
     """The same generator, saying ``event`` at each pause."""
     while True:
         try:

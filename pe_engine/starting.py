@@ -106,7 +106,13 @@ def start_run(
     folder.check_free()
     resolve_device(config.device)
     config = settled(config)
-    dataset = open_dataset(source, config.classes, limits)
+    dataset = open_dataset(
+        source,
+        config.classes,
+        limits,
+        class_names=config.class_names,
+        persons=config.persons,
+    )
     public_names = names_are_public(config, dataset.class_names, source)
     plans = class_plans(config, dataset.class_names, public_names)
     kind, options = chosen(config.generator, config.generator_options)
@@ -199,4 +205,10 @@ def _check_sizes(config: RunConfig, classes: int) -> None:
             f"{min(config.sample_schedule)} samples for {classes} classes leave {smallest} in a "
             f"class, but every private image votes for {config.neighbours}. Ask for at least "
             f"{classes * config.neighbours} samples."
+        )
+    if min(config.sample_schedule[:-1]) < config.votes_per_unit:
+        raise ConfigError(
+            f"All images of one person are to vote for {config.person_votes} candidates, but there "
+            f"are only {min(config.sample_schedule[:-1])}. Ask for more samples or fewer votes of "
+            "a person."
         )

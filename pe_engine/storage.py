@@ -9,9 +9,9 @@ half.
       initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
       generator/            what the generator keeps: answers that were paid for, a pool's features
       private/              0700, removed when the run is done
-        source.json         where the private images lie, until they have been read
-        upload.zip          private images that were uploaded, likewise
-        features.npz        private features and class ids
+        source.json         where the private images lie
+        upload.zip          private images that were uploaded, until they have been read
+        features.npz        private features, class and person ids, if the owner chose to keep them
       samples.npz, manifest.json, report.html, synthetic.zip   the release (see export.py)
 """
 
@@ -175,25 +175,44 @@ class RunFolder:
         _write_json(self._private / "source.json", {"path": str(source.resolve())})
 
     def read_source(self) -> Path | None:
-        """Where the private images lie; None once they have been read."""
+        """Where the private images are to be read; None where that is not known any more."""
         path = self._private / "source.json"
         return Path(json.loads(path.read_text(encoding="utf-8"))["path"]) if path.exists() else None
 
-    def forget_source(self) -> None:
-        """The private images have been read: an upload of them is deleted."""
-        (self._private / "upload.zip").unlink(missing_ok=True)
+    def images_were_read(self, keeps_features: bool) -> None:
+        """An upload is deleted, and so is the path of images whose features wait in their place.
+
+        The path of the owner's own images stays else, so that a resumed run can read them again.
+        """
+        if keeps_features or self.read_source() == self._private / "upload.zip":
+            self.forget_images()
+
+    def forget_images(self) -> None:
+        """An upload is deleted, and so is the path of images that lie elsewhere."""
         (self._private / "source.json").unlink(missing_ok=True)
+        (self._private / "upload.zip").unlink(missing_ok=True)
 
-    def write_features(self, features: np.ndarray, class_ids: np.ndarray) -> None:
+    @property
+    def needs_images(self) -> bool:
+        """The private images would have to be given again before they could vote."""
+        return self.read_source() is None and not (self._private / "features.npz").is_file()
+
+    def write_features(
+        self, features: np.ndarray, class_ids: np.ndarray, person_ids: np.ndarray
+    ) -> None:
         with atomic_write(self._private / "features.npz") as file:
-            np.savez(file, features=features, class_ids=class_ids)
+            np.savez(file, features=features, class_ids=class_ids, person_ids=person_ids)
 
-    def read_features(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def read_features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         path = self._private / "features.npz"
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as file:
-            return file["features"], file["class_ids"]
+            class_ids = file["class_ids"]
+            # stored before there were persons, every image stands for itself
+            stored = "person_ids" in file.files
+            person_ids = file["person_ids"] if stored else np.arange(len(class_ids))
+            return file["features"], class_ids, person_ids
 
     def delete_generator(self) -> None:
         """Remove what the generator kept to be able to go on."""

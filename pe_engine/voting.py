@@ -1,40 +1,27 @@
-"""Every private image votes for its k nearest candidates.
+"""Every private image chooses its k nearest candidates.
 
-Sensitivity. A private image adds 1 to exactly k distinct candidates of its own class and changes
-nobody else's vote: which candidates are nearest is decided row by row, and a choice that float32
-rounding could turn either way is decided again in float64. So adding or removing one image changes
-k counts by 1, and replacing one changes at most 2k, whichever library or device searched.
+A private image chooses exactly k distinct candidates of its own class and changes nobody else's
+choice: which candidates are nearest is decided row by row, and a choice that float32 rounding could
+turn either way is decided again in float64, whichever library or device searched. What a choice
+adds to the counts is said in ``counting``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 import numpy as np
 
 QUERY_BATCH = 1024
 SPARE_NEIGHBOURS = 3
+LARGEST_NORM = 1e18  # of private features; the squares of what is compared fit float32
 _ROWS_PER_EXACT_CHUNK = 256
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """``search(queries (Q, D), K) -> distances (Q, K) ascending, indices (Q, K)``."""
 
 
-@dataclass(frozen=True)
-class Votes:
-    """Clean votes. They live only where noise is about to be added.
-
-    Attributes:
-        counts: int64 ``(N,)``, one per candidate.
-        neighbours: k, how many counts one private image changes by 1.
-    """
-
-    counts: np.ndarray
-    neighbours: int
-
-
-def count_votes(
+def nearest_candidates(
     private: np.ndarray,
     rows: np.ndarray,
     candidates: np.ndarray,
@@ -43,32 +30,35 @@ def count_votes(
     metric: str,
     search: str,
     device: str,
-) -> Generator[None, None, Votes]:
-    """The votes of one class, returned after a pause for every batch of private images.
+) -> Generator[None, None, np.ndarray]:
+    """What the images of one class choose, after a pause for every batch of private images.
 
     Args:
-        private: float32 ``(M, D)``, all private images. A row that is not finite casts no vote.
+        private: float32 ``(M, D)``, all private images.
         rows: int64 ``(m,)``, m >= 0, those of this class.
         candidates: float32 ``(N, D)``, N >= ``neighbours``, finite.
         neighbours: k >= 1.
         metric: "l2", "ip" (inner product) or "cosine".
         search: "faiss" or "torch".
         device: "cpu" or "cuda".
+
+    Returns:
+        int64 ``(m, k)``, from the nearest on; -1 throughout for a row with a value that is not
+        finite, or so large that its square would not be.
     """
-    counts = np.zeros(len(candidates), np.int64)
+    chosen = np.full((len(rows), neighbours), -1, np.int64)
     space = _Space(candidates, neighbours, metric, search, device)
     # every batch has the same shape, so that the library runs the same kernels on each row
     queries = np.zeros((QUERY_BATCH, private.shape[1]), np.float32)
+    largest = LARGEST_NORM / np.sqrt(private.shape[1])
     for start in range(0, len(rows), QUERY_BATCH):
-        batch = private[rows[start : start + QUERY_BATCH]]
-        finite = np.isfinite(_squared_norms(batch))
-        if not finite.all():
-            batch = batch[finite]
-        queries[: len(batch)] = batch
-        chosen = space.nearest(queries)[: len(batch)]
-        counts += np.bincount(chosen.ravel(), minlength=len(candidates))
+        places = np.arange(start, min(start + QUERY_BATCH, len(rows)))
+        batch = private[rows[places]]
+        finite = (np.abs(batch) <= largest).all(axis=1)  # value by value: no sum, no rounding
+        queries[: len(batch)] = np.where(finite[:, None], batch, 0)
+        chosen[places[finite]] = space.nearest(queries)[: len(batch)][finite]
         yield
-    return Votes(counts, neighbours)
+    return chosen
 
 
 class _Space:

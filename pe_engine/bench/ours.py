@@ -12,6 +12,7 @@ from pe_engine.bench.clock import Work
 from pe_engine.bench.setup import Bench
 from pe_engine.build import plan_budget
 from pe_engine.config import RunConfig
+from pe_engine.counting import count_by_image
 from pe_engine.data import PrivateDataset
 from pe_engine.events import GenerationReady
 from pe_engine.evolution import ClassPlan, Evolution
@@ -23,7 +24,7 @@ from pe_engine.privacy.ledger import Charge, Ledger
 from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.release import PrivateVoters
 from pe_engine.storage import RunFolder
-from pe_engine.voting import count_votes
+from pe_engine.voting import nearest_candidates
 
 SIGMA, THRESHOLD, DELTA = 2.0, 2.0, 1e-3
 """Of the seed's cat runs; they decide how many different parents are drawn."""
@@ -128,7 +129,8 @@ def look_ahead(bench: Bench, parents: Population, degree: float, copies: int = 1
 def counted_votes(private: np.ndarray, candidates: np.ndarray, device: str) -> np.ndarray:
     """int64 ``(N,)``: how many of the ``private`` are nearest to each candidate."""
     how = {"neighbours": 1, "metric": "l2", "search": "faiss", "device": device}
-    return _end(count_votes(private, np.arange(len(private)), candidates, **how)).counts
+    choices = _end(nearest_candidates(private, np.arange(len(private)), candidates, **how))
+    return count_by_image(choices, len(candidates))
 
 
 def _generations(bench: Bench, **changes: object) -> Iterator[Population]:
