@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pe_engine.arrays import BadArrayError, array_header, read_arrays
 from pe_engine.components import chosen
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
@@ -149,13 +149,12 @@ def _is_complete(earlier: RunConfig, config: RunConfig) -> bool:
 
 
 def _from_file(path: Path, config: RunConfig, classes: int) -> Population:
+    _shape(path, "samples")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            samples = file["samples"]
-            labels = file["labels"] if "labels" in file.files else None
-            info = file["additional_info"] if "additional_info" in file.files else None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        given = read_arrays(path, ("samples", "labels", "additional_info"))
+    except BadArrayError as error:
         raise _no_pictures(path) from error
+    samples, labels, info = (given.get(n) for n in ("samples", "labels", "additional_info"))
     n = len(samples)
     if labels is None:
         labels = np.repeat(np.arange(classes), shares(n, classes))
@@ -231,10 +230,8 @@ def _shape(path: Path, name: str) -> tuple[int, ...]:
         DataError: there are none.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-            np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        shape, dtype = array_header(path, name)
+    except BadArrayError as error:
         raise _no_pictures(path) from error
     if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
         raise _no_pictures(path)

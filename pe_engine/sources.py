@@ -26,7 +26,7 @@ class Limits:
 
     Attributes:
         pixels: of one image; a larger one is skipped.
-        members: files in the folder or zip; more is a DataError.
+        members: files in the folder or zip, and folders; more of either is a DataError.
         zip_ratio: unpacked over packed size of a zip's member; a larger one is skipped.
         file_bytes: of one file; a larger one is skipped.
     """
@@ -109,6 +109,7 @@ class FolderSource:
             else:
                 self.skipped.append(Skipped(name, NOT_PLAIN))
             check_members(len(self.names) + len(self.skipped), self._limits)
+            check_members(len(self.folders), self._limits)
         return inside
 
     @contextmanager
@@ -126,9 +127,13 @@ class FolderSource:
     def _read(self, name: str, size: int = -1) -> bytes:
         try:
             with open(self._root / name, "rb", opener=_open_plain) as file:
-                if os.fstat(file.fileno()).st_size > self._limits.file_bytes:
+                most = self._limits.file_bytes
+                if os.fstat(file.fileno()).st_size > most:
                     raise UnreadableError(too_large(self._limits))
-                return file.read(size)
+                data = file.read(most + 1 if size < 0 else size)  # it may grow meanwhile
+                if len(data) > most:
+                    raise UnreadableError(too_large(self._limits))
+                return data
         except (OSError, ValueError) as error:
             raise UnreadableError("cannot be opened") from error
 

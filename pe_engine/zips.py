@@ -8,8 +8,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pe_engine.decoding import UnreadableError
@@ -31,7 +31,10 @@ _UNSAFE = (
     "zip the folder again"
 )
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python cannot bound the others' output
+_DAMAGED = "The zip is damaged or incomplete. Make or copy it again."
+_CHANGED = "The zip has changed or gone since it was opened. Choose it again."
 _ENTRY_BYTES = 512  # of a zip's list of members, on average; an ordinary entry has about 100
+_STRING_BYTES = 100  # of memory, for any string in a set
 _ZIP_DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -48,7 +51,8 @@ class ZipSource:
     """The members of a zip; same attributes as ``FolderSource``.
 
     Raises:
-        DataError: not a zip that can be read, or more members than ``limits.members``.
+        DataError: not a zip that can be read, more members than ``limits.members``, folders with
+            such names that they would fill the memory, or members that overlap.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -57,9 +61,11 @@ class ZipSource:
         self._infos: dict[str, zipfile.ZipInfo] = {}
         self.folders: set[str] = set()
         self.skipped: list[Skipped] = []
+        self._room = limits.members * _ENTRY_BYTES  # for folders: one name can hold a hundred
         for info in _members(path, limits):
             self._list(info)
             check_members(len(self._infos) + len(self.skipped), limits)
+        _check_apart(self._infos.values(), path)
         self.names = list(self._infos)
 
     def _list(self, info: zipfile.ZipInfo) -> None:
@@ -72,7 +78,8 @@ class ZipSource:
             return
         is_folder = raw.endswith("/")
         depth = len(parts) if is_folder else len(parts) - 1
-        self.folders.update("/".join(parts[: i + 1]) for i in range(depth))
+        for i in range(depth):
+            self._add_folder("/".join(parts[: i + 1]))
         if is_folder:
             return
         name = "/".join(parts)
@@ -84,6 +91,13 @@ class ZipSource:
         else:
             self.skipped.append(Skipped(name, reason))
 
+    def _add_folder(self, name: str) -> None:
+        if name not in self.folders:
+            self.folders.add(name)
+            self._room -= len(name) + _STRING_BYTES
+            if self._room < 0:
+                raise too_many(self._limits)
+
     def size(self, name: str) -> int:
         """Bytes of a member as the zip declares them, unpacked."""
         return self._infos[name].file_size
@@ -91,13 +105,7 @@ class ZipSource:
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """The function that reads these members, while the context is open."""
-        try:
-            archive = zipfile.ZipFile(self._path)
-        except _ZIP_DAMAGE as error:
-            raise DataError(
-                "The zip has changed or gone since it was opened. Choose it again."
-            ) from error
-        with archive:
+        with _opened(self._path, self._limits, _CHANGED) as archive:
 
             def read(name: str, size: int = -1) -> bytes:
                 info = self._infos[name]
@@ -112,35 +120,57 @@ class ZipSource:
             yield read
 
 
-class _CappedFile(io.FileIO):
+class CappedFile(io.FileIO):
     """Refuses a read longer than ``cap`` bytes.
 
     ``zipfile`` reads the list of members whole, and makes an object of each, before anyone can
     count them; a hostile zip of 2 GB can list 40 million.
     """
 
-    cap: int
+    cap: int = 0
 
     def read(self, size: int = -1) -> bytes:
         if size > self.cap:
-            raise _TooManyError
+            raise TooLongError
         return super().read(size)
 
 
-class _TooManyError(Exception):
-    pass
+class TooLongError(Exception):
+    """More than ``cap`` bytes were asked for at once."""
+
+
+@contextmanager
+def _opened(path: Path, limits: Limits, otherwise: str) -> Iterator[zipfile.ZipFile]:
+    """The zip, whose list has been read with a bound.
+
+    Raises:
+        DataError: it says ``otherwise`` where there is no sound zip.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(CappedFile(path))
+            file.cap = limits.members * _ENTRY_BYTES + 65_536
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except TooLongError as error:
+            raise too_many(limits) from error
+        except _ZIP_DAMAGE as error:
+            raise DataError(otherwise) from error
+        file.cap = limits.file_bytes
+        yield archive
 
 
 def _members(path: Path, limits: Limits) -> list[zipfile.ZipInfo]:
-    try:
-        with _CappedFile(path) as file:
-            file.cap = limits.members * _ENTRY_BYTES + 65_536
-            with zipfile.ZipFile(file) as archive:
-                return archive.infolist()
-    except _TooManyError as error:
-        raise too_many(limits) from error
-    except _ZIP_DAMAGE as error:
-        raise DataError("The zip is damaged or incomplete. Make or copy it again.") from error
+    with _opened(path, limits, _DAMAGED) as archive:
+        return archive.infolist()
+
+
+def _check_apart(infos: Iterable[zipfile.ZipInfo], path: Path) -> None:
+    """Raises DataError where members share bytes, by which a small zip could unpack to anything."""
+    if sum(info.compress_size for info in infos) > path.stat().st_size:
+        raise DataError(
+            "The files in the zip overlap, as in no zip that a program has packed. Zip the images "
+            "again."
+        )
 
 
 def _refusal(info: zipfile.ZipInfo, limits: Limits) -> str | None:

@@ -16,7 +16,7 @@ LAYERS = [
     "__init__ errors checks files generators embedders privacy hub datasets",
     "config population images presets",
     "events",
-    "class_rules persons decoding decode_worker decode_pool sources reading zips candidates",
+    "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
     "privacy/accounting privacy/tables",
     "generators/* embedders/*",
     "voting counting privacy/mechanism privacy/ledger data storage selection components header plots",
