@@ -69,6 +69,7 @@ class Snapshot:
         generations: the finished ones, in order.
         error: one sentence when the run failed.
         loading: the models are being loaded, perhaps downloaded.
+        needs_images: the run at rest can only go on when the same images are given again.
     """
 
     version: int
@@ -92,6 +93,7 @@ class Snapshot:
     error: str
     zip_ready: bool
     loading: bool = False
+    needs_images: bool = False
 
 
 class Run:
@@ -205,6 +207,7 @@ class Run:
                     loading=False,
                     seconds_left=None,
                     zip_ready=outcome is Status.DONE,
+                    needs_images=outcome is not Status.DONE and self._store.needs_images,
                 )
                 self._ended.set()
 
@@ -273,6 +276,7 @@ class Run:
             owner_notices=(),
             error="",
             zip_ready=done,
+            needs_images=not done and self._store.needs_images,
         )
 
     def _spent(self, last: int) -> float:

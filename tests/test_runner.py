@@ -136,14 +136,17 @@ def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, 
     assert not (tmp_path / "out" / "private").exists()
 
 
-def test_stop_is_quick_and_resume_finishes(manager, config, digits):
-    run = manager.submit(replace(config, **LONG), digits)
+@pytest.mark.parametrize(
+    "keep_features, waiting", [(False, "source.json"), (True, "features.npz")]
+)
+def test_stop_is_quick_and_resume_finishes(manager, config, digits, keep_features, waiting):
+    run = manager.submit(replace(config, keep_features=keep_features, **LONG), digits)
     until(lambda: len(run.snapshot.generations) >= 2)
     manager.stop(run.run_id)
     snapshot = run.wait(30)
     assert len(snapshot.generations) < 20  # it did not simply run to its end
     assert snapshot.status is Status.STOPPED
-    assert (run.folder / "private" / "features.npz").is_file()
+    assert [f.name for f in (run.folder / "private").iterdir()] == [waiting]
     made = len(snapshot.generations)
     votes = run.noisy_votes(1)
     manager.resume(run.run_id)
@@ -228,8 +231,9 @@ def test_the_cap_refuses_before_any_image_is_read(manager, config, digits, tmp_p
 
 
 def test_other_images_cannot_continue_a_run(tmp_path, config, digits, ledger):
-    forgetful = replace(config, keep_features=False, **LONG)
-    start_run(tmp_path / "out", forgetful, digits, ledger)
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(digits.read_bytes())
+    start_run(tmp_path / "out", replace(config, **LONG), upload, ledger, upload=True)
     run = Run(tmp_path / "out", ledger)
     run.start()
     until(lambda: len(run.snapshot.generations) >= 2)
@@ -305,11 +309,13 @@ def test_two_runs_cannot_share_one_upload(manager, config, digits, tmp_path):
     assert first.wait(60).status is Status.DONE
 
 
-def test_a_forgetful_run_is_resumed_with_the_images_again(manager, config, digits, tmp_path):
-    run = manager.submit(replace(config, keep_features=False, **LONG), digits)
+def test_a_run_whose_upload_is_gone_is_resumed_with_the_images_again(manager, config, digits, tmp_path):
+    first = tmp_path / "first.zip"
+    first.write_bytes(digits.read_bytes())
+    run = manager.submit(replace(config, **LONG), first, delete_source=True)
     until(lambda: len(run.snapshot.generations) >= 2)
     manager.stop(run.run_id)
-    run.wait(30)
+    assert run.wait(30).needs_images
     manager.resume(run.run_id)
     assert "Give the same images" in run.wait(30).error
     upload = tmp_path / "again.zip"

@@ -77,9 +77,9 @@ def status_line(snapshot: Snapshot) -> str:
         return "Stopping"
     if snapshot.status is Status.STOPPED:
         where = f"Stopped in generation {snapshot.generation} of {iterations}"
-        if snapshot.config.keep_features:
-            return f"{where}; nothing is lost"
-        return f"{where}; to resume, drop the same images again"
+        if snapshot.needs_images:
+            return f"{where}; to resume, drop the same images again"
+        return f"{where}; nothing is lost"
     if snapshot.status is Status.FAILED:
         return f"Failed in generation {snapshot.generation} of {iterations}"
     if snapshot.status is Status.DONE:

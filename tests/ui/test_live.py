@@ -11,6 +11,7 @@ import pytest
 from pe_engine.events import Phase
 from pe_engine.runner import GenerationView, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
+from pe_engine.ui.identity import STRANGER
 from pe_engine.ui.live import (
     live_view,
     overall_fraction,
@@ -122,15 +123,15 @@ def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tm
     monkeypatch.setattr("pe_engine.ui.viewers.HEARTBEAT_SECONDS", float("inf"))
 
     async def watch():
-        return [view async for view in Viewers(None, owner=True).attach("tab", "run")]
+        return [view async for view in Viewers(None, owner=True).attach(STRANGER, "tab", "run")]
 
     assert [view["status"] for view in asyncio.run(watch())] == ["running", "done"]
 
 
-def test_a_run_that_keeps_no_features_says_what_a_resume_needs(snapshot):
+def test_a_run_whose_images_are_gone_says_what_a_resume_needs(snapshot):
     stopped = replace(snapshot, status=Status.STOPPED)
     assert status_line(stopped) == "Stopped in generation 2 of 3; nothing is lost"
-    forgetful = replace(stopped, config=replace(snapshot.config, keep_features=False))
+    forgetful = replace(stopped, needs_images=True)
     assert "drop the same images again" in status_line(forgetful)
 
 
