@@ -23,10 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from pe_engine.errors import PEError
     from pe_engine.storage import home_folder
+    from pe_engine.ui.entrance import entrance, is_space
     from pe_engine.ui.server import build_app, serve
 
     try:
-        app = build_app(home_folder(), arguments.host)
+        login = entrance(arguments.auth, os.environ)
+        app = build_app(home_folder(), arguments.host, login, framed=is_space(os.environ))
     except PEError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -43,6 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--port", type=int, help=f"port (default: the first free one from {DEFAULT_PORT} on)"
+    )
+    parser.add_argument(
+        "--auth",
+        action="append",
+        default=[],
+        metavar="NAME:PASSWORD",
+        help="an account that may log in; may be given several times. Others on this machine can "
+        "read it in the list of processes: better set PE_AUTH, one account a line",
     )
     return parser
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.errors import RunError
 from pe_engine.header import RUN_ID, new_run_id
+from pe_engine.ownership import read_owner, write_owner
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run
 from pe_engine.starting import start_run
@@ -20,58 +24,102 @@ SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")
 """Seconds to load; done while the visitor still chooses, so that the first images come at once."""
 
 
+RUNS_AT_REST = 32
+"""So many runs that nobody drives are kept in memory, those that were looked at last."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many runs there may be.
+
+    Attributes:
+        waiting: runs before a new one, the current one included.
+        live: of one owner, waiting or running.
+        kept: of one owner, in all.
+    """
+
+    waiting: int = 1000
+    live: int = 1000
+    kept: int = 100_000
+
+
+SHARED_QUOTA = Quota(waiting=16, live=2, kept=50)
+
+
 class JobManager:
     """Runs of the page, each in ``home/runs/<run id>``; safe from any thread."""
 
-    def __init__(self, home: Path, limits: Limits = LOCAL_LIMITS) -> None:
-        """``limits``: on the private data sets that are submitted."""
+    def __init__(
+        self, home: Path, limits: Limits = LOCAL_LIMITS, quota: Quota | None = None
+    ) -> None:
+        """``limits``: on the private data sets that are submitted; ``quota``: on the runs."""
         self._runs_folder = owner_folder(home / "runs")
         self._ledger = Ledger(home)
         self._limits = limits
-        self._runs: dict[str, Run] = {}
+        self._quota = quota or Quota()
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._starting: Counter[str] = Counter()
         self._waiting: deque[Run] = deque()
         self._current: Run | None = None
-        self._changed = threading.Condition(threading.RLock())  # guards the four above
+        self._changed = threading.Condition(threading.RLock())  # guards the five above
         self._closing = False
         self._worker = threading.Thread(target=self._work, name="runs", daemon=True)
         self._worker.start()
 
-    def submit(self, config: RunConfig, source: Path, *, delete_source: bool = False) -> Run:
+    def submit(
+        self,
+        config: RunConfig,
+        source: Path,
+        *,
+        delete_source: bool = False,
+        owner: str | None = None,
+    ) -> Run:
         """Check a new run, reserve its budget and queue it.
 
         Args:
             source: folder or zip of private images.
             delete_source: it is an upload; it moves into the run and is deleted once read.
+            owner: whose it is; see ``ownership``.
 
         Raises:
             PEError: with a sentence for the user; nothing was made, nothing lost.
         """
         run_id = new_run_id()
         folder = self._runs_folder / run_id
-        dataset = start_run(
-            folder,
-            config,
-            source,
-            self._ledger,
-            run_id=run_id,
-            upload=delete_source,
-            limits=self._limits,
-        )
-        # an upload has moved since it was opened
-        run = Run(folder, self._ledger, None if delete_source else dataset)
-        with self._changed:
-            return self._enqueue(run)
+        with self._place_for(owner):
+            dataset = start_run(
+                folder,
+                config,
+                source,
+                self._ledger,
+                run_id=run_id,
+                upload=delete_source,
+                limits=self._limits,
+            )
+            if owner is not None:  # nobody knows the id before this returns
+                write_owner(folder, owner)
+            # an upload has moved since it was opened
+            run = Run(folder, self._ledger, None if delete_source else dataset)
+            with self._changed:
+                return self._enqueue(run)
+
+    def exists(self, run_id: str) -> bool:
+        """Whether there is such a run, without reading it."""
+        return bool(RUN_ID.fullmatch(run_id)) and RunFolder(self._runs_folder / run_id).exists()
+
+    def owner(self, run_id: str) -> str | None:
+        """Whose a run is; None of one that the command line or an earlier version made."""
+        return read_owner(self._runs_folder / run_id)
 
     def get(self, run_id: str) -> Run | None:
         """The run with this id, also one that an earlier server process began."""
-        if not RUN_ID.fullmatch(run_id):
-            return None
         with self._changed:
             if run_id not in self._runs:
-                folder = self._runs_folder / run_id
-                if not RunFolder(folder).exists():
+                if not self.exists(run_id):
                     return None
-                self._runs[run_id] = Run(folder, self._ledger)
+                self._runs[run_id] = Run(self._runs_folder / run_id, self._ledger)
+            self._runs.move_to_end(run_id)
+            self._forget_some()
             return self._runs[run_id]
 
     def resume(
@@ -87,7 +135,7 @@ class JobManager:
         Raises:
             RunError: no such run, or it is not one to resume.
         """
-        with self._changed:
+        with self._place_for(self.owner(run_id), new=False), self._changed:
             run = self._enqueue(self._known(run_id))
             if source is not None:
                 RunFolder(run.folder).adopt_source(source, delete_source)
@@ -140,6 +188,55 @@ class JobManager:
         if run is None:
             raise RunError("There is no such run. It may have been deleted.")
         return run
+
+    @contextmanager
+    def _place_for(self, owner: str | None, new: bool = True) -> Iterator[None]:
+        """Keep a place in the queue while a run is being checked.
+
+        Raises:
+            RunError: there is none.
+        """
+        whose = owner or ""
+        with self._changed:
+            self._check_quota(whose, new)
+            self._starting[whose] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._starting.subtract([whose])
+                self._starting += Counter()  # forgets those at 0
+
+    def _check_quota(self, owner: str, new: bool) -> None:
+        quota = self._quota
+        live = [run for run in (self._current, *self._waiting) if run is not None]
+        if len(live) + self._starting.total() >= quota.waiting:
+            raise RunError(
+                f"{len(live)} runs are waiting already, the most this server takes. Try again when "
+                "one of them has ended."
+            )
+        own = sum(self.owner(run.run_id) == owner for run in live) + self._starting[owner]
+        if own >= quota.live:
+            raise RunError(
+                f"You have {own} runs waiting or running, the most this server takes of one "
+                "person. Stop one, or wait until it ends."
+            )
+        if new and self._kept_by(owner, quota.kept):
+            raise RunError(
+                f"You have {quota.kept} runs here, the most this server keeps for one person. "
+                "Download and delete one first."
+            )
+
+    def _kept_by(self, owner: str, most: int) -> bool:
+        """Whether so many runs are this owner's."""
+        folders = [folder for folder in self._runs_folder.iterdir() if self.exists(folder.name)]
+        return len(folders) >= most and sum(read_owner(f) == owner for f in folders) >= most
+
+    def _forget_some(self) -> None:
+        """Drop from memory the runs at rest that were not looked at for the longest time."""
+        at_rest = [run for run in self._runs.values() if run.snapshot.status.ended]
+        for run in at_rest[: max(len(at_rest) - RUNS_AT_REST, 0)]:
+            del self._runs[run.run_id]
 
     def _enqueue(self, run: Run) -> Run:
         run.enqueue(len(self._waiting) + (self._current is not None))

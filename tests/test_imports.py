@@ -13,14 +13,14 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 
 # A module may import what stands in a row above its own.
 LAYERS = [
-    "__init__ errors checks files generators embedders privacy hub datasets",
+    "__init__ errors checks files ownership generators embedders privacy hub datasets",
     "config population images presets",
-    "events",
+    "events population_files",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
     "privacy/accounting privacy/tables",
     "generators/* embedders/*",
     "voting counting privacy/mechanism privacy/ledger data storage selection components header plots",
-    "release report manifest timing bench bench/plan arguments offspring initial datasets/*",
+    "release report manifest timing bench bench/plan argument_kinds arguments offspring initial datasets/*",
     "generators/composite generators/image_pool generators/pool_features",
     "evolution export",
     "build",

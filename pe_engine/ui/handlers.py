@@ -19,6 +19,7 @@ from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
 from pe_engine.manifest import PRIVATE_SETTINGS
+from pe_engine.ui.identity import Identity
 from pe_engine.ui.public_models import check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, problem_html
@@ -31,6 +32,9 @@ UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
 
 class Handlers:
     """The handlers of one server, over its uploads and its queue of runs.
+
+    Each is told ``who`` asks: a run or an upload that is another's is answered as one that there is
+    not.
 
     Args:
         owner: whoever looks at a run may know its private images.
@@ -46,31 +50,31 @@ class Handlers:
     # The data ---------------------------------------------------------------------------------
 
     def describe_source(
-        self, source: Mapping[str, Any] | None, rule: str
+        self, who: Identity, source: Mapping[str, Any] | None, rule: str
     ) -> tuple[str, dict[str, Any], str]:
         """The private images as HTML, the question about class names, and the problem as HTML.
 
         The answer to the question was about other names, so it is withdrawn.
         """
-        if not source or not source.get("kind"):
+        source = read_source(source)
+        if not source["kind"]:
             return "", NO_QUESTION, ""
         try:
-            dataset = self._dataset(source, rule)
+            dataset = self._dataset(who, source, rule)
         except PROBLEMS as problem:
             return "", NO_QUESTION, problem_html(problem)
         ask = source["kind"] == "upload" and any(len(name) > 1 for name in dataset.class_names)
         return summary_html(dataset), gr.update(visible=ask, value=False), ""
 
-    def _path(self, source: Mapping[str, Any] | None) -> Path:
-        kind = (source or {}).get("kind")
-        if kind == "example":
+    def _path(self, who: Identity, source: Mapping[str, str]) -> Path:
+        if source["kind"] == "example":
             return EXAMPLE
-        if kind == "upload":
-            return self.uploads.path(str(source.get("token")))
+        if source["kind"] == "upload":
+            return self.uploads.path(who.owner, source["token"])
         raise DataError("There are no private images yet. Drop some, or try the example.")
 
-    def _dataset(self, source: Mapping[str, Any] | None, rule: str) -> PrivateDataset:
-        return open_dataset(self._path(source), rule, self.limits)
+    def _dataset(self, who: Identity, source: Mapping[str, str], rule: str) -> PrivateDataset:
+        return open_dataset(self._path(who, source), rule, self.limits)
 
     # The budget -------------------------------------------------------------------------------
 
@@ -88,6 +92,7 @@ class Handlers:
 
     def start(
         self,
+        who: Identity,
         source: Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         options: Sequence[tuple[str, str]],
@@ -98,25 +103,28 @@ class Handlers:
             the run's id ("" if refused), the drop zone's value, the summary of the private images,
             the question about class names, and the problem as HTML.
         """
+        source = read_source(source)
         try:
-            class_names = self._dataset(source, fields["classes"]).class_names
+            class_names = self._dataset(who, source, fields["classes"]).class_names
             config = read_config(fields, options, class_names)
             if not self.owner:
                 check_public(config)
+                config = replace(config, dataset_name=own_name(config.dataset_name, who))
             uploaded = source["kind"] == "upload"
-            run = self.manager.submit(config, self._path(source), delete_source=uploaded)
+            path = self._path(who, source)
+            run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
         except PROBLEMS as problem:
             return "", *UNCHANGED, problem_html(problem)
-        return run.run_id, *self._after(source), ""
+        return run.run_id, *self._after(who, source), ""
 
-    def settings_of(self, run_id: str) -> tuple[RunConfig, frozenset[str]] | None:
+    def settings_of(self, who: Identity, run_id: str) -> tuple[RunConfig, frozenset[str]] | None:
         """A run's settings as a viewer may see them, and the names of those that stay unsaid.
 
         None where there is no such run. That class names may be public is said anew for every
         data set.
         """
         try:
-            snapshot = find_run(self.manager, run_id).snapshot
+            snapshot = find_run(self.manager, run_id, who).snapshot
         except PROBLEMS:
             return None
         config, unsaid = snapshot.config, frozenset({"public_class_names"})
@@ -128,37 +136,47 @@ class Handlers:
         config = replace(config, generator_options=options)
         return config, unsaid | PRIVATE_SETTINGS
 
-    def stop(self, run_id: str) -> str:
+    def stop(self, who: Identity, run_id: str) -> str:
         """Ask the run to stop; returns the problem, if any."""
-        return _problem_of(lambda: self.manager.stop(run_id))
+        return self._act(who, run_id, self.manager.stop)
 
-    def resume(self, run_id: str, source: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        """Let a stopped run go on, a run that keeps no features with the images in the drop zone.
+    def resume(
+        self, who: Identity, run_id: str, source: Mapping[str, Any] | None
+    ) -> tuple[Any, ...]:
+        """Let a stopped run go on, with the images in the drop zone where it needs them again.
 
         Returns:
             the drop zone's value, the summary of the private images, the question about class
             names, and the problem as HTML.
         """
+        source = read_source(source)
         try:
-            config = find_run(self.manager, run_id).snapshot.config
-            if config.keep_features or not (source or {}).get("kind"):
+            needed = find_run(self.manager, run_id, who).snapshot.needs_images
+            if not needed or not source["kind"]:
                 self.manager.resume(run_id)
                 return *UNCHANGED, ""
             uploaded = source["kind"] == "upload"
-            self.manager.resume(run_id, self._path(source), delete_source=uploaded)
+            self.manager.resume(run_id, self._path(who, source), delete_source=uploaded)
         except PROBLEMS as problem:
             return *UNCHANGED, problem_html(problem)
-        return *self._after(source), ""
+        return *self._after(who, source), ""
 
-    def delete(self, run_id: str) -> str:
+    def delete(self, who: Identity, run_id: str) -> str:
         """Delete the run; returns the problem, if any."""
-        return _problem_of(lambda: self.manager.delete(run_id))
+        return self._act(who, run_id, self.manager.delete)
 
-    def _after(self, source: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _act(self, who: Identity, run_id: str, action: Callable[[str], object]) -> str:
+        try:
+            action(find_run(self.manager, run_id, who).run_id)
+        except PROBLEMS as problem:
+            return problem_html(problem)
+        return ""
+
+    def _after(self, who: Identity, source: Mapping[str, str]) -> tuple[Any, ...]:
         """The drop zone's value, the summary and the question once a run has these images."""
         if source["kind"] != "upload":
             return UNCHANGED
-        self.uploads.remove(source["token"])  # the folder: the zip is with the run
+        self.uploads.remove(who.owner, source["token"])  # the folder: the zip is with the run
         used = {"kind": "", "note": "The run took these images; drop them again for another run."}
         return used, "", NO_QUESTION
 
@@ -179,9 +197,15 @@ def summary_html(dataset: PrivateDataset) -> str:
     return "".join(parts)
 
 
-def _problem_of(action: Callable[[], object]) -> str:
-    try:
-        action()
-    except PROBLEMS as problem:
-        return problem_html(problem)
-    return ""
+def read_source(value: Any) -> dict[str, str]:
+    """The drop zone's value, which may be anything that a browser can send: kind and token."""
+    sent = value if isinstance(value, Mapping) else {}
+    return {name: str(sent.get(name) or "") for name in ("kind", "token")}
+
+
+def own_name(dataset_name: str, who: Identity) -> str:
+    """The name that the ledger knows a data set by where several people use it.
+
+    Else one could spend another's budget, or learn whether they have the same images.
+    """
+    return f"{dataset_name} ({who.owner[:16]})" if dataset_name.strip() else ""

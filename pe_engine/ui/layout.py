@@ -13,12 +13,15 @@ from pe_engine.presets import PRESETS
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.fields import BUDGET_FIELDS, Form
 from pe_engine.ui.handlers import Handlers
+from pe_engine.ui.identity import Identity, who_asks
 from pe_engine.ui.live import NO_RUN
 from pe_engine.ui.viewers import Viewers
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
+LOGOUT = '<a id="logout" href="/logout">Log out</a>'
+THEME_SWITCH = '<button type="button" id="theme-switch"'
 HEADER = """
 <header class="top">
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true"><circle cx="9" cy="9" r="5"/>
@@ -33,12 +36,13 @@ HEADER = """
 """
 
 
-def build_page(handlers: Handlers, viewers: Viewers) -> gr.Blocks:
-    """The one page, wired to ``handlers`` and ``viewers``."""
+def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.Blocks:
+    """The one page, wired to ``handlers`` and ``viewers``; with ``login`` it has a way out."""
     form = Form(owner=handlers.owner)
     place = "this computer" if handlers.owner else "the server"
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
-        gr.HTML(HEADER, elem_id="header", apply_default_css=False)
+        header = HEADER.replace(THEME_SWITCH, LOGOUT + THEME_SWITCH) if login else HEADER
+        gr.HTML(header, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
                 source, summary, preset, meaning, problem, run_button = _setup(form, place)
@@ -104,8 +108,12 @@ def _wire_setup(
     source.source_changed(None, None, fields["public_class_names"], js="() => false")
 
     # One handler for both: a run started at once must not miss the name.
-    def describe_and_name(value: dict[str, Any], rule: str) -> tuple[Any, ...]:
-        return *handlers.describe_source(value, rule), value.get("name", "")
+    def describe_and_name(value: Any, rule: str, request: gr.Request) -> tuple[Any, ...]:
+        name = value.get("name", "") if isinstance(value, dict) else ""
+        return *describe(value, rule, request), name
+
+    def describe(value: Any, rule: str, request: gr.Request) -> tuple[Any, ...]:
+        return handlers.describe_source(who_asks(request), value, rule)
 
     source.source_changed(
         describe_and_name,
@@ -115,7 +123,7 @@ def _wire_setup(
         **QUIET,
     )
     fields["classes"].input(
-        handlers.describe_source,
+        describe,
         [source, fields["classes"]],
         [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
@@ -151,8 +159,8 @@ def _wire_start(
     source = told[0]
     started = gr.Textbox(visible="hidden")
 
-    def start(values: dict[Any, Any]) -> tuple[Any, ...]:
-        return handlers.start(values[source], *form.read(values))
+    def start(values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
+        return handlers.start(who_asks(request), values[source], *form.read(values))
 
     run_button.click(start, {source, *form.components()}, [started, *told], **QUIET).then(
         None, started, js=TELL_STARTED
@@ -164,32 +172,31 @@ def _wire_live(
 ) -> None:
     source, *_, problem = told
     stream = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
-    quick = {"queue": False, **QUIET}
 
     async def attach_by_address(request: gr.Request):
         run_id = request.query_params.get("run")
         if not run_id:
             yield NO_RUN
             return
-        async for view in viewers.attach(request.session_hash, run_id):
+        async for view in viewers.attach(who_asks(request), request.session_hash, run_id):
             yield view
 
     async def attach(request: gr.Request, event: gr.EventData):
-        async for view in viewers.attach(request.session_hash, _run_id(event)):
+        async for view in viewers.attach(who_asks(request), request.session_hash, _run_id(event)):
             yield view
 
     def leave(request: gr.Request) -> dict[str, Any]:
-        return viewers.leave(request.session_hash)
+        return viewers.leave(who_asks(request), request.session_hash)
 
-    def resume(value: dict[str, Any], event: gr.EventData) -> tuple[Any, ...]:
-        return handlers.resume(_run_id(event), value)
+    def resume(value: Any, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        return handlers.resume(who_asks(request), _run_id(event), value)
 
     page.load(attach_by_address, None, live, **stream)
     live.attach_run(attach, None, live, **stream)
-    live.leave_run(leave, None, live, **quick)
-    live.stop_run(_on_run(handlers.stop), None, problem, **quick)
-    live.resume_run(resume, source, told, **quick)
-    live.delete_run(_on_run(handlers.delete), None, problem, **quick)
+    live.leave_run(leave, None, live, **stream)
+    live.stop_run(_on_run(handlers.stop), None, problem, **stream)
+    live.resume_run(resume, source, told, **stream)
+    live.delete_run(_on_run(handlers.delete), None, problem, **stream)
 
 
 def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropdown) -> None:
@@ -201,7 +208,7 @@ def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropd
         return [info, *form.update(form_fields.preset_config(name), form_fields.OWNERS)]
 
     def restore(request: gr.Request) -> list[Any]:
-        settings = handlers.settings_of(request.query_params.get("run", ""))
+        settings = handlers.settings_of(who_asks(request), request.query_params.get("run", ""))
         if settings is None:
             return [gr.skip()] * (1 + len(components))
         no_preset = gr.update(value=None, info="The fields say what this run was given.")
@@ -211,12 +218,13 @@ def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropd
     page.load(restore, None, [preset, *components], **QUIET)
 
 
-def _on_run(action: Callable[[str], str]) -> Callable[[gr.EventData], str]:
-    def act(event: gr.EventData) -> str:
-        return action(_run_id(event))
+def _on_run(action: Callable[[Identity, str], str]) -> Callable[..., str]:
+    def act(event: gr.EventData, request: gr.Request) -> str:
+        return action(who_asks(request), _run_id(event))
 
     return act
 
 
 def _run_id(event: gr.EventData) -> str:
-    return str(event._data.get("run_id", ""))
+    told = event._data
+    return str(told.get("run_id", "")) if isinstance(told, dict) else ""

@@ -1,13 +1,14 @@
 """HTTP routes by which the page shows and downloads a run.
 
-A run's id is 128 random bits and is the key to it: who has the address of a run may see it. What
-goes out here is what the run releases: synthetic images, pictures of noisy votes, the zip and the
-report; and the names of the classes, to the owner or where they may be public, else class ids.
+Whoever asks for a run must own it; ``find_run`` sees to that, for these routes and for every
+handler of the page. What goes out here is what the run releases: synthetic images, pictures of
+noisy votes, the zip and the report; and the names of the classes, to the owner of the private
+images or where they may be public, else class ids.
 """
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from pe_engine.errors import PEError
@@ -17,9 +18,11 @@ from pe_engine.jobs import JobManager
 from pe_engine.population import Population
 from pe_engine.runner import GenerationView, Run, Snapshot
 from pe_engine.ui.gallery import gallery_rows
+from pe_engine.ui.identity import Identity, who_asks
 from pe_engine.ui.live import shown_class_names
 
-FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+# Another account in the same browser has another cookie, and so none of these from its cache.
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
 NEVER = {"Cache-Control": "no-store"}
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -33,8 +36,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     router = APIRouter(prefix="/runs/{run_id}", include_in_schema=False)
 
     @router.get("/gallery/{generation}.json")
-    def gallery(run_id: str, generation: int) -> dict:
-        run = find_run(manager, run_id)
+    def gallery(request: Request, run_id: str, generation: int) -> dict:
+        run = find_run(manager, run_id, who_asks(request))
         view = _finished(run.snapshot, generation)
         population = _population(run, generation)
         names = shown_class_names(run.snapshot, owner)
@@ -45,8 +48,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         }
 
     @router.get("/images/{generation}/{index}.png")
-    def image(run_id: str, generation: int, index: int) -> Response:
-        run = find_run(manager, run_id)
+    def image(request: Request, run_id: str, generation: int, index: int) -> Response:
+        run = find_run(manager, run_id, who_asks(request))
         view = _finished(run.snapshot, generation)
         if not 0 <= index < view.num_samples:
             raise HTTPException(404, "This generation has no image of that number.")
@@ -54,10 +57,10 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         return Response(png, media_type="image/png", headers=FOREVER)
 
     @router.get("/votes/{generation}.png")
-    def votes(run_id: str, generation: int, theme: str = "light") -> Response:
+    def votes(request: Request, run_id: str, generation: int, theme: str = "light") -> Response:
         from pe_engine.plots import vote_histogram  # loads matplotlib
 
-        run = find_run(manager, run_id)
+        run = find_run(manager, run_id, who_asks(request))
         view = _finished(run.snapshot, generation)
         if not view.has_votes:
             raise HTTPException(404, "Nobody voted for this generation.")
@@ -70,8 +73,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         return Response(png, media_type="image/png", headers=FOREVER)
 
     @router.get("/synthetic.zip")
-    def synthetic_zip(run_id: str) -> FileResponse:
-        run = find_run(manager, run_id)
+    def synthetic_zip(request: Request, run_id: str) -> FileResponse:
+        run = find_run(manager, run_id, who_asks(request))
         if not run.zip_path.is_file():
             raise HTTPException(404, "The zip is written when the run is done.")
         return FileResponse(
@@ -79,8 +82,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         )
 
     @router.get("/report.html")
-    def report(run_id: str) -> FileResponse:
-        path = find_run(manager, run_id).folder / "report.html"
+    def report(request: Request, run_id: str) -> FileResponse:
+        path = find_run(manager, run_id, who_asks(request)).folder / "report.html"
         if not path.is_file():
             raise HTTPException(404, "The report is written when the run is done.")
         headers = NEVER | {"Content-Security-Policy": REPORT_POLICY}
@@ -89,21 +92,22 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     return router
 
 
-def find_run(manager: JobManager, run_id: str) -> Run:
-    """The run of that id, in memory or on disk.
+def find_run(manager: JobManager, run_id: str, who: Identity) -> Run:
+    """The run of that id, in memory or on disk, for its owner.
 
     Raises:
-        HTTPException: status 404 where there is none.
+        HTTPException: status 404 where there is none, and in the same words where it is another's.
     """
     if not RUN_ID.fullmatch(run_id):
         raise HTTPException(404, "This is not the address of a run.")
-    try:
-        run = manager.get(run_id)
-    except PEError as error:
-        raise HTTPException(404, str(error)) from error
-    if run is None:
-        raise HTTPException(404, "There is no such run here. It may have been deleted.")
-    return run
+    if manager.exists(run_id) and who.owns(manager.owner(run_id)):
+        try:
+            run = manager.get(run_id)
+        except PEError as error:
+            raise HTTPException(404, str(error)) from error
+        if run is not None:
+            return run
+    raise HTTPException(404, "There is no such run here. It may have been deleted.")
 
 
 def _population(run: Run, generation: int) -> Population:

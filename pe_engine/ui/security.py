@@ -23,6 +23,7 @@ PAGE_POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
+HUGGING_FACE = " https://huggingface.co https://*.hf.space"
 
 
 class SameOrigin:
@@ -30,21 +31,19 @@ class SameOrigin:
 
     Args:
         app: the application behind it.
-        local_only: answer only to ``LOCAL_HOSTS`` and refuse to be framed by another site; off
-            for a server that is reached under names we cannot know (a container, a proxy).
+        local_only: answer only to ``LOCAL_HOSTS``; off for a server that is reached under names
+            we cannot know (a container, a proxy).
+        framed: Hugging Face, too, may show the page in a frame.
     """
 
-    def __init__(self, app: ASGIApp, local_only: bool) -> None:
+    def __init__(self, app: ASGIApp, local_only: bool, framed: bool = False) -> None:
         self.app = app
         self.local_only = local_only
+        self.policy = f"{PAGE_POLICY}; frame-ancestors 'self'{HUGGING_FACE * framed}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        reason = self._refusal(scope["method"], Headers(scope=scope))
-        if reason:
-            await JSONResponse({"detail": reason}, 403)(scope, receive, send)
             return
 
         async def send_with_headers(message: Message) -> None:
@@ -52,7 +51,9 @@ class SameOrigin:
                 self._add_headers(MutableHeaders(scope=message))
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        reason = self._refusal(scope["method"], Headers(scope=scope))
+        answer = JSONResponse({"detail": reason}, 403) if reason else self.app
+        await answer(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> str:
         host = headers.get("host", "")
@@ -64,11 +65,11 @@ class SameOrigin:
 
     def _add_headers(self, headers: MutableHeaders) -> None:
         headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")  # the address holds the run id
+        # The address holds the run id. Not "no-referrer": a form would then come from "null".
+        headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if headers.get("content-type", "").startswith("text/html"):
-            frames = "; frame-ancestors 'self'" if self.local_only else ""
-            headers.setdefault("Content-Security-Policy", PAGE_POLICY + frames)
+            headers.setdefault("Content-Security-Policy", self.policy)
 
 
 def _from_own_page(headers: Headers, host: str) -> bool:

@@ -17,15 +17,28 @@ from fastapi.staticfiles import StaticFiles
 
 from pe_engine.components import resolve_device
 from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
-from pe_engine.jobs import JobManager
+from pe_engine.errors import ConfigError
+from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
+from pe_engine.ui.caps import SHARED_CAPS, Caps
+from pe_engine.ui.gate import Gate
+from pe_engine.ui.identity import BrowserCookie
+from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
+from pe_engine.ui.space import SpaceLogin
 from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
 
 MAX_WAITING_EVENTS = 256
+MAX_CONNECTIONS = 512  # more are told to come again; an open tab holds one
+KEEP_ALIVE_SECONDS = 10
+MAX_HEADER_BYTES = 32 * 2**10
 SHUTDOWN_SECONDS = 1  # then the streams of open pages are cut
 GRADIO_UPLOAD_LIMIT = "1mb"  # nothing is uploaded through Gradio
+NO_LOGIN = (
+    "Others could reach this server at {host}, so it must ask for a login. Name the accounts in "
+    "the environment variable PE_AUTH=name:password, or by --auth name:password."
+)
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:
@@ -36,21 +49,36 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        http="h11",  # the one that bounds headers
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 
-def build_app(home: Path, host: str) -> FastAPI:
+def build_app(
+    home: Path, host: str, login: PasswordLogin | SpaceLogin | None = None, framed: bool = False
+) -> FastAPI:
     """The application that serves the page, keeping everything below ``home``.
 
     Args:
         home: folder of runs, uploads and ledger; made if missing.
-        host: the address it will be bound to. A local one is answered by local names only, and
-            whoever looks is the owner of the images; elsewhere a viewer of a run learns nothing of
-            them that the run does not release, and an upload's size has tighter limits.
+        host: the address it will be bound to. A local one without a login is answered by local
+            names only, and whoever looks is the owner of the images; else a viewer of a run learns
+            nothing of them that the run does not release, and there are tighter limits.
+        login: who may come in; without one each browser is somebody else.
+        framed: the page is shown in a frame by Hugging Face.
+
+    Raises:
+        ConfigError: another machine could come in without a login.
     """
+    owner = host in LOCAL_HOSTS and login is None
+    if not owner and login is None:
+        raise ConfigError(NO_LOGIN.format(host=host))
     # Gradio reads this when it is imported, and its files must not lie in the shared /tmp.
     os.environ["GRADIO_TEMP_DIR"] = str(home / "gradio")
     import gradio as gr
@@ -60,11 +88,9 @@ def build_app(home: Path, host: str) -> FastAPI:
     from pe_engine.ui.theme import THEME
     from pe_engine.ui.viewers import Viewers
 
-    owner = host in LOCAL_HOSTS
     limits = LOCAL_LIMITS if owner else SHARED_LIMITS
-    uploads = Uploads(home, max_files=limits.members)
-    uploads.remove_stale()
-    manager = JobManager(home, limits=limits)
+    uploads = Uploads(home, Caps() if owner else SHARED_CAPS)
+    manager = JobManager(home, limits, Quota() if owner else SHARED_QUOTA)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -74,13 +100,12 @@ def build_app(home: Path, host: str) -> FastAPI:
         manager.close()  # a run in progress stops after its batch and can be resumed
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    # Where the outer application has its own CORS rule, Gradio does not add its laxer one.
-    app.add_middleware(CORSMiddleware, allow_origins=[])
-    app.add_middleware(SameOrigin, local_only=owner)
+    _protect(app, login, owner, framed)
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
-    page = build_page(Handlers(uploads, manager, owner, limits), Viewers(manager, owner))
+    handlers = Handlers(uploads, manager, owner, limits)
+    page = build_page(handlers, Viewers(manager, owner), login is not None)
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     return gr.mount_gradio_app(
         app,
@@ -97,6 +122,23 @@ def build_app(home: Path, host: str) -> FastAPI:
         css_paths=[ASSETS / "style.css"],
         js=(ASSETS / "js" / "page.js").read_text("utf-8"),
     )
+
+
+def _protect(
+    app: FastAPI, login: PasswordLogin | SpaceLogin | None, local: bool, framed: bool
+) -> None:
+    """What every request passes before it is answered; the last one added is the first passed."""
+    app.add_middleware(Gate, login=login is not None)
+    if login is None:
+        app.add_middleware(BrowserCookie, local=local)
+    else:
+        app.include_router(login.router())
+        app.add_middleware(LoginFirst, login=login)
+    # Where the outer application has its own CORS rule, Gradio does not add its laxer one.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
+    if isinstance(login, SpaceLogin):
+        login.attach(app)
+    app.add_middleware(SameOrigin, local_only=local, framed=framed)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -7,42 +7,56 @@ pieces and is kept as it is.
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import shutil
-import struct
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
-from pe_engine.data import LOCAL_LIMITS
 from pe_engine.errors import DataError
+from pe_engine.ownership import NOBODY, read_owner, write_owner
+from pe_engine.ui.caps import Caps
+from pe_engine.ui.frames import read_frames
 
-MAX_BYTES = 64 * 2**30
 MAX_BATCH_BYTES = 32 * 2**20
-MAX_NAME_BYTES = 1024
 MIN_FREE_BYTES = 512 * 2**20
 STALE_SECONDS = 24 * 3600
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_HEADER = struct.Struct("<HI")  # name length, data length
 _OLDEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class NoUpload(DataError):
+    """There is no such upload for whoever asks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The uploaded images are not here any more: they are deleted once a run has read "
+            "them. Drop them again."
+        )
 
 
 @dataclass
 class _Upload:
+    """Attributes:
+    touched: when it was last used or first seen, on a clock that only goes forward.
+    """
+
     path: Path
+    owner: str
+    touched: float
+    finished: bool = False
+    size: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     archive: zipfile.ZipFile | None = None
     stream: BinaryIO | None = None
     names: set[str] = field(default_factory=set)
-    size: int = 0
 
     def close(self) -> None:
         for writer in (self.archive, self.stream):
@@ -53,41 +67,62 @@ class _Upload:
 class Uploads:
     """The uploads of one server, in ``home/uploads/<token>/upload.zip``.
 
-    A token is 32 hex characters of the operating system's entropy and is all that is needed to
-    add to, use or remove an upload. Safe to call from several threads.
+    A token is 32 hex characters of the operating system's entropy. Only the owner, who began it,
+    can add to, use or remove an upload; for anybody else there is none. Safe to call from several
+    threads.
     """
 
     def __init__(
-        self, home: Path, *, max_files: int = LOCAL_LIMITS.members, max_bytes: int = MAX_BYTES
+        self, home: Path, caps: Caps | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """``clock``: seconds that no change of the system's time moves."""
         self.folder = home / "uploads"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.max_files = max_files
-        self.max_bytes = max_bytes
-        self._open: dict[str, _Upload] = {}
+        self.caps = caps or Caps()
+        self._clock = clock
+        self._lock = threading.RLock()  # guards the next
+        self._known: dict[str, _Upload] = {}
+        self._remove_left_behind()
 
-    def begin(self) -> str:
-        """Start an upload and return its token. What was left behind long ago is deleted first."""
+    def begin(self, owner: str) -> str:
+        """Start an upload and return its token. What was left behind long ago is deleted first.
+
+        Args:
+            owner: hash of an identity; see ``ui/identity.py``.
+
+        Raises:
+            DataError: there are too many already.
+        """
         self.remove_stale()
         token = secrets.token_hex(16)
         folder = self.folder / token
+        with self._lock:
+            if sum(known.owner == owner for known in self._known.values()) >= self.caps.of_one:
+                raise DataError(
+                    f"You have {self.caps.of_one} uploads here that no run has used, the most this "
+                    "server takes. Remove one, or start a run with it."
+                )
+            if len(self._known) >= self.caps.in_all:
+                raise DataError("This server holds too many uploads. Try again in an hour.")
+            self._known[token] = _Upload(folder / "upload.zip", owner, self._clock())
         folder.mkdir(mode=0o700)
-        self._open[token] = _Upload(folder / "upload.zip")
+        write_owner(folder, owner)
         return token
 
-    def add_files(self, token: str, body: bytes) -> int:
+    def add_files(self, owner: str, token: str, body: bytes) -> int:
         """Append the files framed in ``body`` and return how many the upload now holds.
 
         Args:
-            token: from ``begin``.
+            owner, token: as of ``begin``.
             body: per file: name length (uint16, little-endian), data length (uint32), the name
                 (UTF-8, relative, '/' between folders), the data.
 
         Raises:
             DataError: a broken frame, an unsafe name, or more than the server takes.
         """
-        upload = self._get(token)
+        upload = self._get(owner, token)
         with upload.lock:
+            _check_open(upload)
             if upload.stream is not None:
                 raise DataError("This upload is a zip already. Start a new upload for files.")
             if upload.archive is None:
@@ -104,14 +139,15 @@ class Uploads:
                 upload.size += len(data)
             return len(upload.names)
 
-    def add_zip_piece(self, token: str, offset: int, piece: bytes) -> int:
+    def add_zip_piece(self, owner: str, token: str, offset: int, piece: bytes) -> int:
         """Append a piece of a zip that starts at byte ``offset``; return the bytes now held.
 
         Raises:
             DataError: a piece out of order, or more than the server takes.
         """
-        upload = self._get(token)
+        upload = self._get(owner, token)
         with upload.lock:
+            _check_open(upload)
             if upload.archive is not None:
                 raise DataError("This upload holds files already. Start a new upload for a zip.")
             if offset != upload.size:
@@ -127,128 +163,121 @@ class Uploads:
             upload.size += len(piece)
             return upload.size
 
-    def finish(self, token: str) -> None:
+    def finish(self, owner: str, token: str) -> None:
         """Close the upload; from now on ``path`` answers.
 
         Raises:
             DataError: nothing was sent, or the zip cannot be read.
         """
-        upload = self._get(token)
+        upload = self._get(owner, token)
         with upload.lock:
+            _check_open(upload)
             upload.close()
-            self._open.pop(token, None)
+            upload.finished = True
         if not upload.path.is_file() or not zipfile.is_zipfile(upload.path):
-            self.remove(token)
+            self.remove(owner, token)
             raise DataError("This is not a zip that can be read. Drop a folder, images or a zip.")
 
-    def path(self, token: str) -> Path:
+    def path(self, owner: str, token: str) -> Path:
         """The finished upload's zip.
 
         Raises:
-            DataError: there is no such upload (any more).
+            NoUpload: there is no such upload (any more).
         """
-        path = self.folder / _checked(token) / "upload.zip"
-        if token in self._open or not path.is_file():
-            raise DataError(
-                "The uploaded images are not here any more: they are deleted once a run has read "
-                "them. Drop them again."
-            )
-        return path
+        upload = self._get(owner, token)
+        if not upload.finished or not upload.path.is_file():
+            raise NoUpload
+        return upload.path
 
-    def remove(self, token: str) -> None:
+    def remove(self, owner: str, token: str) -> None:
         """Delete an upload, finished or not. One that is not there is no error."""
-        upload = self._open.pop(_checked(token), None)
-        if upload is not None:
-            with upload.lock:
-                upload.close()
-        shutil.rmtree(self.folder / token, ignore_errors=True)
+        with suppress(NoUpload), self._lock:
+            upload = self._get(owner, token)
+            del self._known[token]
+            _delete(upload)
 
     def remove_stale(self, older_than: float = STALE_SECONDS) -> int:
-        """Delete uploads, finished or not, to which nothing was added for ``older_than`` seconds.
+        """Delete uploads, finished or not, that nobody used for ``older_than`` seconds.
 
         Returns:
             how many.
         """
-        limit = time.time() - older_than
-        tokens = [folder.name for folder in self.folder.iterdir() if _TOKEN.fullmatch(folder.name)]
-        stale = [token for token in tokens if _last_change(self.folder / token) < limit]
-        for token in stale:
-            self.remove(token)
+        limit = self._clock() - older_than
+        with self._lock:
+            tokens = [token for token, known in self._known.items() if known.touched < limit]
+            stale = [self._known.pop(token) for token in tokens]
+        for upload in stale:
+            _delete(upload)
         return len(stale)
 
-    def _get(self, token: str) -> _Upload:
-        upload = self._open.get(_checked(token))
-        if upload is None:
-            raise DataError("This upload has ended. Drop the images again.")
-        return upload
+    def _get(self, owner: str, token: str) -> _Upload:
+        """Raises NoUpload, for another's as for one that there is not."""
+        with self._lock:
+            upload = self._known.get(token)
+            if upload is None or not owner or upload.owner != owner:
+                raise NoUpload
+            upload.touched = self._clock()
+            return upload
+
+    def _remove_left_behind(self) -> None:
+        """Take over what an earlier server took; what is old by the system's time is deleted.
+
+        That time may be wrong, but no page of this server knows of these uploads yet. One that was
+        not finished is nobody's.
+        """
+        for folder in self.folder.iterdir():
+            if not _TOKEN.fullmatch(folder.name):
+                continue
+            path = folder / "upload.zip"
+            if _last_change(folder) < time.time() - STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            finished = path.is_file() and zipfile.is_zipfile(path)
+            size = path.stat().st_size if finished else 0
+            owner = (finished and read_owner(folder)) or NOBODY
+            self._known[folder.name] = _Upload(path, owner, self._clock(), finished, size)
 
     def _check_room(self, upload: _Upload, size: int, files: int) -> None:
-        if upload.size + size > self.max_bytes:
+        if upload.size + size > self.caps.bytes:
             raise DataError(
-                f"The upload is larger than {self.max_bytes / 2**30:g} GiB, the most this server "
+                f"The upload is larger than {self.caps.bytes / 2**30:g} GiB, the most this server "
                 "takes. Drop fewer images."
             )
-        if len(upload.names) + files > self.max_files:
+        if len(upload.names) + files > self.caps.files:
             raise DataError(
-                f"The upload holds more than {self.max_files:,} files, the most this server takes. "
-                "Drop fewer images."
+                f"The upload holds more than {self.caps.files:,} files, the most this server "
+                "takes. Drop fewer images."
+            )
+        with self._lock:
+            held = sum(u.size for u in self._known.values() if u.owner == upload.owner)
+        if held + size > self.caps.bytes_of_one:
+            raise DataError(
+                f"Your uploads are larger than {self.caps.bytes_of_one / 2**30:g} GiB together, "
+                "the most this server takes. Remove one, or start a run with it."
             )
         if shutil.disk_usage(self.folder).free < MIN_FREE_BYTES + size:
             raise DataError("The server's disk is almost full. Free some space and try again.")
 
 
-def read_frames(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """The (name, data) pairs framed in ``body``, as ``Uploads.add_files`` describes.
-
-    Raises:
-        DataError: the frame is cut short, or a name is not a safe relative path.
-    """
-    position = 0
-    while position < len(body):
-        if position + _HEADER.size > len(body):
-            raise DataError("A file arrived incomplete. Drop the images again.")
-        name_length, data_length = _HEADER.unpack_from(body, position)
-        start = position + _HEADER.size + name_length
-        end = start + data_length
-        if end > len(body):
-            raise DataError("A file arrived incomplete. Drop the images again.")
-        yield _safe_name(body[start - name_length : start]), body[start:end]
-        position = end
+def _check_open(upload: _Upload) -> None:
+    if upload.finished:
+        raise DataError("This upload has ended. Drop the images again.")
 
 
-def _safe_name(raw: bytes) -> str:
-    try:
-        name = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError("A file name is not valid UTF-8. Rename the file.") from error
-    parts = PurePosixPath(name).parts
-    control = any(ord(character) < 32 for character in name)
-    if (
-        not parts
-        or control
-        or "\\" in name
-        or name.startswith("/")
-        or ":" in parts[0]
-        or ".." in parts
-        or len(raw) > MAX_NAME_BYTES
-    ):
-        raise DataError("A file name is not a plain relative path. Rename the file.")
-    return "/".join(parts)
-
-
-def _checked(token: str) -> str:
-    if not _TOKEN.fullmatch(token):
-        raise DataError("This is not an upload of this server. Drop the images again.")
-    return token
+def _delete(upload: _Upload) -> None:
+    with upload.lock:
+        upload.finished = True  # who waited for the lock adds nothing
+        upload.close()
+    shutil.rmtree(upload.path.parent, ignore_errors=True)
 
 
 def _last_change(folder: Path) -> float:
-    """When something was last added, in seconds since 1970; infinity where it is gone already."""
+    """When something was last added, in seconds since 1970; 0 where it is gone already."""
     times = []
     for path in (folder, folder / "upload.zip"):
         with suppress(FileNotFoundError):
             times.append(path.stat().st_mtime)
-    return max(times, default=math.inf)
+    return max(times, default=0.0)
 
 
 def _create(path: Path) -> None:

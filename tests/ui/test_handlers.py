@@ -14,7 +14,10 @@ from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Status
 from pe_engine.ui.handlers import NO_QUESTION, UNCHANGED, Handlers
+from pe_engine.ui.identity import identity
 from pe_engine.ui.uploads import Uploads
+
+ME = identity("browser", "1" * 32, local=True)
 
 QUICK = FIELDS | {"iterations": "1", "num_samples": "30", "lookahead": "0", "epsilon": "5"}
 FORGETFUL = QUICK | {"iterations": "20", "num_samples": "3000", "keep_features": False}
@@ -28,9 +31,9 @@ def handlers(home):
 
 
 def upload(handlers, path):
-    token = handlers.uploads.begin()
-    handlers.uploads.add_zip_piece(token, 0, path.read_bytes())
-    handlers.uploads.finish(token)
+    token = handlers.uploads.begin(ME.owner)
+    handlers.uploads.add_zip_piece(ME.owner, token, 0, path.read_bytes())
+    handlers.uploads.finish(ME.owner, token)
     return {"kind": "upload", "token": token, "name": "digits"}
 
 
@@ -43,24 +46,24 @@ def until(condition):
 
 def test_an_upload_is_the_runs_once_it_has_started(handlers, digits):
     source = upload(handlers, digits)
-    run_id, used, summary, question, problem = handlers.start(source, QUICK, [])
+    run_id, used, summary, question, problem = handlers.start(ME, source, QUICK, [])
     assert problem == summary == ""
     assert used["kind"] == "" and "drop them again" in used["note"]
     assert question == NO_QUESTION
     assert list(handlers.uploads.folder.iterdir()) == []
-    handlers.uploads.remove(source["token"])  # pressed before the answer came
+    handlers.uploads.remove(ME.owner, source["token"])  # pressed before the answer came
     run = handlers.manager.get(run_id)
     assert run.wait(60).status is Status.DONE
-    again = handlers.start(source, QUICK, [])
+    again = handlers.start(ME, source, QUICK, [])
     assert again[0] == "" and "Drop them again" in again[-1]
 
 
 def test_a_refused_start_leaves_the_upload(handlers, digits):
     source = upload(handlers, digits)
-    answer = handlers.start(source, QUICK | {"epsilon": "-1"}, [])
+    answer = handlers.start(ME, source, QUICK | {"epsilon": "-1"}, [])
     assert answer[:-1] == ("", *UNCHANGED)
     assert "must lie from" in answer[-1]
-    assert handlers.uploads.path(source["token"]).is_file()
+    assert handlers.uploads.path(ME.owner, source["token"]).is_file()
 
 
 def test_a_disk_problem_is_a_sentence_without_the_path(handlers, digits, monkeypatch):
@@ -68,11 +71,13 @@ def test_a_disk_problem_is_a_sentence_without_the_path(handlers, digits, monkeyp
         raise OSError(28, "No space left on device", "/secret/place")
 
     source = upload(handlers, digits)
+    made = handlers.start(ME, {"kind": "example"}, QUICK, [])[0]
+    handlers.manager.get(made).wait(60)
     for name in ("submit", "resume", "delete"):
         monkeypatch.setattr(handlers.manager, name, full)
-    run_id = handlers.start(source, QUICK, [])[0]
+    run_id = handlers.start(ME, source, QUICK, [])[0]
     assert run_id == ""
-    for problem in (handlers.start(source, QUICK, [])[-1], handlers.delete("0" * 32)):
+    for problem in (handlers.start(ME, source, QUICK, [])[-1], handlers.delete(ME, made)):
         assert "No space left on device" in problem
         assert "secret" not in problem
 
@@ -89,7 +94,7 @@ def test_what_was_said_of_class_names_is_asked_anew_of_other_images(handlers, di
         ({"kind": ""}, False),
         ({"kind": "upload", "token": "0" * 32}, False),
     ]:
-        question = handlers.describe_source(source, "auto")[1]
+        question = handlers.describe_source(ME, source, "auto")[1]
         assert (question["visible"], question["value"]) == (visible, False)
 
 
@@ -97,23 +102,23 @@ def test_what_was_said_of_class_names_is_asked_anew_of_other_images(handlers, di
 def prompted(handlers, digits):
     """A finished run of this server, with settings that tell of the private images."""
     fields = QUICK | {"prompts": "0: A\n1: B\n2: C", "public_class_names": True}
-    run_id = handlers.start(upload(handlers, digits), fields | {"epsilon_cap": "9"}, [])[0]
+    run_id = handlers.start(ME, upload(handlers, digits), fields | {"epsilon_cap": "9"}, [])[0]
     assert handlers.manager.get(run_id).wait(60).status is Status.DONE
     return run_id
 
 
 def test_settings_seen_again(handlers, prompted):
-    config, unsaid = handlers.settings_of(prompted)
+    config, unsaid = handlers.settings_of(ME, prompted)
     assert config.class_prompts == {"0": ("A",), "1": ("B",), "2": ("C",)}
     assert unsaid == {"public_class_names"}
     handlers.owner = False
-    assert handlers.settings_of(prompted)[1] == {
+    assert handlers.settings_of(ME, prompted)[1] == {
         "public_class_names",
         "dataset_name",
         "epsilon_cap",
         "initial",
     }
-    assert handlers.settings_of("0" * 32) is handlers.settings_of("nonsense") is None
+    assert handlers.settings_of(ME, "0" * 32) is handlers.settings_of(ME, "nonsense") is None
 
 
 def test_others_do_not_see_paths_and_addresses(handlers, prompted, monkeypatch):
@@ -126,9 +131,9 @@ def test_others_do_not_see_paths_and_addresses(handlers, prompted, monkeypatch):
         initial="/home/x17/run",
     )
     monkeypatch.setattr(type(run), "snapshot", replace(run.snapshot, config=config))
-    assert handlers.settings_of(prompted)[0].generator_options == options
+    assert handlers.settings_of(ME, prompted)[0].generator_options == options
     handlers.owner = False
-    seen, unsaid = handlers.settings_of(prompted)
+    seen, unsaid = handlers.settings_of(ME, prompted)
     assert seen.generator_options == {"steps": 3}
     assert "initial" in unsaid
 
@@ -148,7 +153,7 @@ def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
 def test_no_code_is_run_from_a_page(handlers, digits, tmp_path):
     file = tmp_path / "own.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    answer = handlers.start(upload(handlers, digits), QUICK | {"generator": f"{file}:Own"}, [])
+    answer = handlers.start(ME, upload(handlers, digits), QUICK | {"generator": f"{file}:Own"}, [])
     assert "not known" in answer[-1]
     assert not (tmp_path / "ran").exists()
 
@@ -159,57 +164,59 @@ def test_others_do_not_see_prompts_of_classes_whose_names_are_private(
     run = handlers.manager.get(prompted)
     private = replace(run.snapshot, public_names=False)
     monkeypatch.setattr(type(run), "snapshot", private)
-    assert handlers.settings_of(prompted)[0].class_prompts
+    assert handlers.settings_of(ME, prompted)[0].class_prompts
     handlers.owner = False
-    assert handlers.settings_of(prompted)[0].class_prompts == {}
+    assert handlers.settings_of(ME, prompted)[0].class_prompts == {}
 
 
 def test_a_run_that_kept_no_features_goes_on_with_the_images_dropped_again(
     handlers, digits, tmp_path
 ):
-    run_id = handlers.start(upload(handlers, digits), FORGETFUL, [])[0]
+    run_id = handlers.start(ME, upload(handlers, digits), FORGETFUL, [])[0]
     run = handlers.manager.get(run_id)
     until(lambda: len(run.snapshot.generations) >= 2)
-    handlers.stop(run_id)
+    handlers.stop(ME, run_id)
     assert run.wait(60).status is Status.STOPPED
 
-    assert handlers.resume(run_id, {"kind": ""}) == (*UNCHANGED, "")
+    assert handlers.resume(ME, run_id, {"kind": ""}) == (*UNCHANGED, "")
     assert "the same images again" in run.wait(60).error
 
     others = tmp_path / "others.zip"
     with zipfile.ZipFile(digits) as old, zipfile.ZipFile(others, "w") as new:
         for name in old.namelist()[1:]:
             new.writestr(name, old.read(name))
-    used, summary, question, problem = handlers.resume(run_id, upload(handlers, others))
+    used, summary, question, problem = handlers.resume(ME, run_id, upload(handlers, others))
     assert used["kind"] == summary == problem == "" and question == NO_QUESTION
     assert "not the images" in run.wait(60).error
 
     made = len(run.snapshot.generations)
-    assert handlers.resume(run_id, upload(handlers, digits))[-1] == ""
+    assert handlers.resume(ME, run_id, upload(handlers, digits))[-1] == ""
     until(lambda: len(run.snapshot.generations) > made)
     assert list(handlers.uploads.folder.iterdir()) == []
-    handlers.stop(run_id)
+    handlers.stop(ME, run_id)
     assert run.wait(60).status is Status.STOPPED
 
 
 def test_a_run_that_has_its_features_leaves_the_drop_zone_alone(handlers, digits):
-    run_id = handlers.start(upload(handlers, digits), FORGETFUL | {"keep_features": True}, [])[0]
+    run_id = handlers.start(ME, upload(handlers, digits), FORGETFUL | {"keep_features": True}, [])[
+        0
+    ]
     run = handlers.manager.get(run_id)
     until(lambda: len(run.snapshot.generations) >= 2)
-    handlers.stop(run_id)
+    handlers.stop(ME, run_id)
     run.wait(60)
     source = upload(handlers, digits)
     made = len(run.snapshot.generations)
-    assert handlers.resume(run_id, source) == (*UNCHANGED, "")
+    assert handlers.resume(ME, run_id, source) == (*UNCHANGED, "")
     until(lambda: len(run.snapshot.generations) > made)
-    handlers.stop(run_id)
-    assert handlers.uploads.path(source["token"]).is_file()
+    handlers.stop(ME, run_id)
+    assert handlers.uploads.path(ME.owner, source["token"]).is_file()
     assert run.wait(60).status is Status.STOPPED
 
 
 def test_a_shared_server_has_tighter_limits(handlers, digits):
     handlers.limits = Limits(members=3)
-    problem = handlers.describe_source(upload(handlers, digits), "auto")[-1]
+    problem = handlers.describe_source(ME, upload(handlers, digits), "auto")[-1]
     assert "3" in problem and "files" in problem
 
 
@@ -251,7 +258,7 @@ def test_what_stable_diffusion_cannot_do_is_one_sentence(
     handlers, model, no_network, ledger, fields, options, sentence
 ):
     options = list(({"model": model} | options).items())
-    *answer, problem = handlers.start({"kind": "example"}, SD | fields, options)
+    *answer, problem = handlers.start(ME, {"kind": "example"}, SD | fields, options)
     assert answer == ["", *UNCHANGED]
     assert sentence in problem and problem.count("<p") == 1
     assert ledger.datasets() == []
@@ -260,7 +267,7 @@ def test_what_stable_diffusion_cannot_do_is_one_sentence(
 def test_a_model_that_cannot_be_loaded_ends_the_run_in_a_sentence(
     handlers, digits, model, no_network, ledger
 ):
-    run_id, *_, problem = handlers.start(upload(handlers, digits), SD, [("model", model)])
+    run_id, *_, problem = handlers.start(ME, upload(handlers, digits), SD, [("model", model)])
     assert problem == ""
     ended = handlers.manager.get(run_id).wait(60)
     assert ended.status is Status.FAILED
@@ -272,7 +279,7 @@ def test_visitors_of_a_shared_server_cannot_ask_it_for_other_models(handlers, mo
     handlers.owner = False
     for option in ("model", "variation_model", "preview_autoencoder"):
         for asked in (model, "/nowhere", "some/other"):
-            problem = handlers.start({"kind": "example"}, SD, [(option, asked)])[-1]
+            problem = handlers.start(ME, {"kind": "example"}, SD, [(option, asked)])[-1]
             assert "This server takes no model" in problem
-    known = handlers.start({"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[-1]
+    known = handlers.start(ME, {"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[-1]
     assert "is not on this computer" in known

@@ -7,14 +7,14 @@ import struct
 import zipfile
 
 import pytest
-from fastapi.testclient import TestClient
-from loops import in_event_loop
 from PIL import Image
+from visitors import local_app, local_client, shared_app, shared_client
 
 from pe_engine.config import RunConfig
-from pe_engine.data import Limits
 from pe_engine.jobs import JobManager
-from pe_engine.ui.server import build_app
+from pe_engine.ownership import write_owner
+from pe_engine.ui.caps import Caps
+from pe_engine.ui.identity import identity
 
 FRAME = struct.pack("<HI", 5, 1) + b"a.png1"
 
@@ -41,15 +41,8 @@ def finished(home, source, **changes):
 
 @pytest.fixture(scope="module")
 def client(home, run_id):
-    app = in_event_loop(lambda: build_app(home, "127.0.0.1"))
-    with TestClient(app, base_url="http://127.0.0.1:7860") as client:
+    with local_client(local_app(home)) as client:
         yield client
-
-
-def shared_client(home):
-    """A visitor of a server that others can reach."""
-    app = in_event_loop(lambda: build_app(home, "0.0.0.0"))
-    return TestClient(app, base_url="http://studio.example")
 
 
 def test_the_page_may_talk_to_its_own_server_only(client):
@@ -58,7 +51,7 @@ def test_the_page_may_talk_to_its_own_server_only(client):
     assert "default-src 'self'" in policy and "connect-src 'self'" in policy
     assert "frame-ancestors 'self'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert not re.search(r'(src|href)="(https?:)?//', answer.text)
 
 
@@ -85,14 +78,14 @@ def test_the_own_page_may(client):
 
 
 def test_a_foreign_name_for_this_machine_is_refused(client, home):
-    for path in ("/", "/config"):
+    for path in ("/", "/theme.css"):
         assert client.get(path, headers={"host": "evil.example"}).status_code == 403
     assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
 
 
 def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
-    with shared_client(tmp_path) as shared:
-        answer = shared.get("/config", headers={"origin": "https://evil.example"})
+    with shared_client(shared_app(tmp_path)) as shared:
+        answer = shared.get("/", headers={"origin": "https://evil.example"})
         assert answer.status_code == 200
         assert "access-control-allow-origin" not in answer.headers
         assert shared.post("/uploads", headers={"origin": "https://evil.example"}).is_error
@@ -100,16 +93,16 @@ def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
 
 
 def test_the_page_says_where_images_are_kept(client, tmp_path):
-    own = client.get("/config").text
+    own = client.get("/").text
     assert "They stay on this computer" in own and "PLACE" not in own
-    with shared_client(tmp_path) as shared:
-        page = shared.get("/config").text
+    with shared_client(shared_app(tmp_path)) as shared:
+        page = shared.get("/").text
     assert "They stay on the server" in page and "this computer" not in page
 
 
 def test_a_shared_server_takes_fewer_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("pe_engine.ui.server.SHARED_LIMITS", Limits(members=1))
-    with shared_client(tmp_path) as shared:
+    monkeypatch.setattr("pe_engine.ui.server.SHARED_CAPS", Caps(files=1))
+    with shared_client(shared_app(tmp_path)) as shared:
         token = shared.post("/uploads").json()["token"]
         assert shared.post(f"/uploads/{token}/files", content=FRAME).is_success
         answer = shared.post(f"/uploads/{token}/files", content=FRAME.replace(b"a", b"b"))
@@ -136,7 +129,7 @@ def test_an_upload_and_its_removal(client, home):
 )
 def test_an_unknown_upload_is_a_sentence(client, path, body):
     answer = client.post(path, content=body)
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert answer.json()["detail"].endswith("again.")
 
 
@@ -176,10 +169,11 @@ def test_class_names_reach_others_only_where_they_are_public(tmp_path, digits, p
     source = renamed(digits, tmp_path / "people.zip", ["anna", "bert", "carl"])
     run_id = finished(tmp_path, source, prompts=("A",), iterations=1, public_class_names=public)
     gallery = f"/runs/{run_id}/gallery/1.json"
-    with shared_client(tmp_path) as shared:
+    write_owner(tmp_path / "runs" / run_id, identity("account", "ann").owner)
+    with shared_client(shared_app(tmp_path)) as shared:
         assert [row["name"] for row in shared.get(gallery).json()["rows"]] == shown
-    app = in_event_loop(lambda: build_app(tmp_path, "127.0.0.1"))
-    with TestClient(app, base_url="http://127.0.0.1") as own:
+    (tmp_path / "runs" / run_id / "owner.json").unlink()  # as one of the command line
+    with local_client(local_app(tmp_path)) as own:
         names = [row["name"] for row in own.get(gallery).json()["rows"]]
     assert names == ["anna", "bert", "carl"]
 
@@ -246,4 +240,4 @@ def test_gradio_serves_no_file_of_the_home(client, home, run_id):
 
 
 def test_no_handler_is_offered_as_an_api(client):
-    assert client.get("/gradio_api/info").json()["named_endpoints"] == {}
+    assert client.get("/gradio_api/info").status_code == 404

@@ -1,0 +1,116 @@
+"""Names and passwords of those who may use the page, and the sessions of those who logged in."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+
+from pe_engine.errors import ConfigError
+
+SESSION_SECONDS = 7 * 24 * 3600
+MAX_SESSIONS = 1000
+WINDOW_SECONDS = 60
+FAILURES_FROM_ONE_ADDRESS = 10
+FAILURES_IN_ALL = 100
+"""Within a window; more are not even looked at."""
+
+
+def read_accounts(texts: Sequence[str]) -> dict[str, str]:
+    """Passwords by name, each text being ``name:password``.
+
+    Raises:
+        ConfigError: a text is not of that form, or a name comes twice; it never says the text.
+    """
+    accounts: dict[str, str] = {}
+    for text in texts:
+        name, colon, password = text.partition(":")
+        if not (name.strip() and colon and password):
+            raise ConfigError("An account is given as name:password, with neither of them empty.")
+        if name.strip() in accounts:
+            raise ConfigError(f"The account {name.strip()!r} is given twice. Leave one out.")
+        accounts[name.strip()] = password
+    return accounts
+
+
+class Accounts:
+    """Who may log in. Only digests of passwords are kept, under a key of this process."""
+
+    def __init__(self, passwords: dict[str, str]) -> None:
+        self._key = secrets.token_bytes(32)
+        self._digests = {name: self._digest(password) for name, password in passwords.items()}
+        self._nobody = secrets.token_bytes(32)
+
+    def check(self, name: str, password: str) -> bool:
+        """Whether they fit; in the same time for a name that there is not."""
+        expected = self._digests.get(name.strip(), self._nobody)
+        return hmac.compare_digest(self._digest(password), expected)
+
+    def _digest(self, password: str) -> bytes:
+        return hmac.new(self._key, password.encode("utf-8", "surrogatepass"), "sha256").digest()
+
+
+class Sessions:
+    """Who is logged in, by a random token; the server keeps only hashes of tokens, in memory."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._held: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+
+    def begin(self, name: str) -> str:
+        """A new token for ``name``; the oldest of too many sessions ends."""
+        token = secrets.token_hex(32)
+        self._held[_hash(token)] = (name, self._clock() + SESSION_SECONDS)
+        if len(self._held) > MAX_SESSIONS:
+            self._held.popitem(last=False)
+        return token
+
+    def name(self, token: str) -> str | None:
+        """Whose session it is; None where there is none (any more)."""
+        name, ends = self._held.get(_hash(token), ("", 0.0))
+        if not name:
+            return None
+        if self._clock() >= ends:
+            self.end(token)
+            return None
+        return name
+
+    def end(self, token: str) -> None:
+        self._held.pop(_hash(token), None)
+
+
+class Failures:
+    """How often logging in failed lately, from one address and in all."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._recent: deque[tuple[float, str]] = deque()
+
+    def too_many(self, address: str) -> bool:
+        """Whether nobody at this address may try now."""
+        while self._recent and self._recent[0][0] <= self._clock() - WINDOW_SECONDS:
+            self._recent.popleft()
+        own = sum(place == network(address) for _, place in self._recent)
+        return own >= FAILURES_FROM_ONE_ADDRESS or len(self._recent) >= FAILURES_IN_ALL
+
+    def record(self, address: str) -> None:
+        self._recent.append((self._clock(), network(address)))
+
+
+def network(address: str) -> str:
+    """What one sender can have many addresses of: an IPv6 network of 64 bits; else the address."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if known.version == 4:
+        return address
+    return str(ipaddress.ip_network((int(known), 64), strict=False))
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,151 @@
+"""Which addresses answer at all, and how Gradio's sessions are kept apart.
+
+Gradio serves far more than this page needs: files, uploads, proxies, an API of every handler. Only
+what the page asks for passes; all else is not there. Gradio also takes a session's name from
+whoever sends it, so a name that another browser uses would lead into that one's session. Here every
+name is hashed together with the identity that sends it: two identities never mean the same session,
+and neither can tell which names the other uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pe_engine.ui.bodies import TooLarge, read_body
+from pe_engine.ui.identity import Identity
+
+OWN = ("/runs/", "/uploads/", "/pictures/")
+STATIC = ("/assets/", "/static/")
+JOIN = "/gradio_api/queue/join"
+LISTEN = "/gradio_api/queue/data"
+LOGIN = ("/login", "/login/huggingface", "/login/callback", "/logout")
+EXACT = frozenset({"/", "/uploads", "/theme.css", "/favicon.ico", JOIN, LISTEN})
+
+EVENT_FIELDS = ("data", "fn_index", "event_data", "trigger_id")
+"""What a page's event is made of; Gradio would take more, such as a token or another format."""
+
+MAX_EVENT_BYTES = 512 * 2**10
+MAX_SESSION_NAME = 64
+MAX_SESSIONS = 20_000
+
+
+class Gate:
+    """ASGI middleware: answers 404 for all that the page does not need, and refuses websockets.
+
+    Args:
+        app: the application behind it.
+        login: the server has a login page.
+    """
+
+    def __init__(self, app: ASGIApp, login: bool) -> None:
+        self.app = app
+        self._exact = EXACT.union(LOGIN if login else ())
+        self._joined: OrderedDict[str, None] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in self._exact and not path.startswith(OWN + STATIC):
+            await _refuse(404, "Not Found", scope, receive, send)
+        elif path in (JOIN, LISTEN):
+            await self._session(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        who = scope["state"]["who"]
+        if not who.owner:
+            reason = "The server does not know this browser. Allow its cookie and reload the page."
+            await _refuse(403, reason, scope, receive, send)
+        elif scope["path"] == JOIN:
+            await self._join(who, scope, receive, send)
+        else:
+            await self._listen(who, scope, receive, send)
+
+    async def _join(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, MAX_EVENT_BYTES)
+            event = _event(body)
+        except TooLarge:
+            reason = (
+                f"The page sent more than {MAX_EVENT_BYTES // 2**10} KiB. Shorten what is typed."
+            )
+            await _refuse(413, reason, scope, receive, send)
+            return
+        except TimeoutError:
+            await _refuse(408, "The request was cut off. Try again.", scope, receive, send)
+            return
+        if event is None:
+            await _refuse(400, "This is not an event of the page.", scope, receive, send)
+            return
+        event["session_hash"] = self._remember(session_of(who, event["session_hash"]))
+        body = json.dumps(event).encode()
+        replaced = {**scope, "headers": list(scope["headers"])}
+        MutableHeaders(scope=replaced)["content-length"] = str(len(body))
+        await self.app(replaced, _replay(body, receive), send)
+
+    async def _listen(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        session = session_of(who, query.get("session_hash", [""])[0])
+        if session not in self._joined:
+            await _refuse(404, "There is no such session here.", scope, receive, send)
+            return
+        query_string = urlencode({"session_hash": session}).encode()
+        await self.app({**scope, "query_string": query_string}, receive, send)
+
+    def _remember(self, session: str) -> str:
+        self._joined[session] = None
+        self._joined.move_to_end(session)
+        if len(self._joined) > MAX_SESSIONS:
+            self._joined.popitem(last=False)
+        return session
+
+
+def session_of(who: Identity, name: str) -> str:
+    """The session that an identity means by a name of its choice."""
+    return hashlib.sha256(f"{who.owner}/{name[:MAX_SESSION_NAME]}".encode()).hexdigest()[:32]
+
+
+def _event(body: bytes) -> dict[str, Any] | None:
+    """The fields of a page's event; None where it is none."""
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(sent, dict) or not isinstance(sent.get("session_hash"), str):
+        return None
+    if not isinstance(sent.get("data"), list) or not isinstance(sent.get("fn_index"), int):
+        return None
+    known = {name: sent[name] for name in EVENT_FIELDS if name in sent}
+    return {**known, "session_hash": sent["session_hash"]}
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """``receive`` for an application that is to read ``body``."""
+    told = False
+
+    async def replayed() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed
+
+
+async def _refuse(status: int, reason: str, scope: Scope, receive: Receive, send: Send) -> None:
+    await JSONResponse({"detail": reason}, status)(scope, receive, send)

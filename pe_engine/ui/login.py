@@ -1,0 +1,155 @@
+"""Logging in by name and password: nothing but the login page answers anyone else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pe_engine.header import RUN_ID
+from pe_engine.ui.accounts import SESSION_SECONDS, Accounts, Failures, Sessions
+from pe_engine.ui.bodies import TooLarge, read_body
+from pe_engine.ui.gate import LOGIN
+from pe_engine.ui.identity import STRANGER, Identity, identity, read_cookie, write_cookie
+
+ASSETS = Path(__file__).parent.parent.parent / "assets"
+COOKIE = "pe-login"
+MAX_FORM_BYTES = 4096
+DELAY_SECONDS = 1.0
+"""So long a failed attempt takes."""
+
+WRONG = "The name or the password is wrong. Try again."
+TOO_MANY = "There were too many failed attempts. Wait a minute and try again."
+ENDED = "You are not logged in, or the login has ended. Reload the page and log in."
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class PasswordLogin:
+    """Accounts of this server.
+
+    Args:
+        passwords: by name.
+        framed: the page is shown in a frame of another site.
+    """
+
+    def __init__(self, passwords: dict[str, str], framed: bool = False) -> None:
+        self._accounts = Accounts(passwords)
+        self._sessions = Sessions()
+        self._failures = Failures()
+        self._framed = framed
+
+    def identify(self, scope: Scope) -> Identity:
+        """Who sends a request; ``STRANGER`` where nobody is logged in."""
+        name = self._sessions.name(read_cookie(scope, COOKIE))
+        return STRANGER if name is None else identity("account", name, account=name)
+
+    def router(self) -> APIRouter:
+        """The login page, what its form is sent to, and the way out."""
+        router = APIRouter(include_in_schema=False)
+
+        @router.get("/login")
+        async def page(run: str = "") -> HTMLResponse:
+            return login_page(form(run))
+
+        @router.post("/login")
+        async def log_in(request: Request) -> Response:
+            return await self._log_in(request)
+
+        @router.get("/logout")
+        async def log_out(request: Request) -> Response:
+            self._sessions.end(read_cookie(request.scope, COOKIE))
+            return self._go("/login", "", request)
+
+        return router
+
+    async def _log_in(self, request: Request) -> Response:
+        try:
+            body = await read_body(request.scope, request.receive, MAX_FORM_BYTES)
+            fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=9)
+        except (TooLarge, TimeoutError, ValueError):
+            return login_page(form("", WRONG), 400)
+        name, password, run = (fields.get(f, [""])[0] for f in ("name", "password", "run"))
+        address = request.client.host if request.client else ""
+        if self._failures.too_many(address):
+            return login_page(form(run, TOO_MANY), 429)
+        if not self._accounts.check(name, password):
+            self._failures.record(address)
+            await asyncio.sleep(DELAY_SECONDS)
+            return login_page(form(run, WRONG), 401)
+        return self._go(_page_of(run), self._sessions.begin(name.strip()), request)
+
+    def _go(self, place: str, token: str, request: Request) -> Response:
+        seconds = SESSION_SECONDS if token else 0
+        cookie = write_cookie(COOKIE, token, seconds, request.scope, self._framed)
+        headers = NO_STORE | {"Set-Cookie": cookie}
+        if not token:
+            headers["Clear-Site-Data"] = '"cache"'  # images of a run are kept by the browser
+        return RedirectResponse(place, 303, headers)
+
+
+class LoginFirst:
+    """ASGI middleware: who is not logged in gets the login page and nothing else.
+
+    Args:
+        app: the application behind it.
+        login: ``PasswordLogin``, or ``SpaceLogin`` in ``ui/space.py``.
+    """
+
+    def __init__(self, app: ASGIApp, login: PasswordLogin) -> None:
+        self.app = app
+        self.login = login
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        who = self.login.identify(scope)
+        scope.setdefault("state", {})["who"] = who
+        if who.owner or scope["path"] in LOGIN:
+            await self.app(scope, receive, send)
+        elif scope["path"] == "/":
+            run = Request(scope).query_params.get("run", "")
+            place = f"/login?{urlencode({'run': run})}" if RUN_ID.fullmatch(run) else "/login"
+            await RedirectResponse(place, 303, NO_STORE)(scope, receive, send)
+        else:
+            await JSONResponse({"detail": ENDED}, 401, NO_STORE)(scope, receive, send)
+
+
+def form(run: str, problem: str = "") -> str:
+    """The fields of the login page, as HTML.
+
+    Args:
+        run: the run that the visitor came for, if its id is one.
+        problem: why the last attempt failed.
+    """
+    kept = f'<input type="hidden" name="run" value="{run}">' if RUN_ID.fullmatch(run) else ""
+    alert = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    return (
+        f'<form method="post" action="/login">{kept}{alert}'
+        '<label>Name <input name="name" autocomplete="username" autocapitalize="none" '
+        'spellcheck="false" required autofocus></label>'
+        '<label>Password <input name="password" type="password" autocomplete="current-password" '
+        'required></label><button class="primary">Log in</button></form>'
+    )
+
+
+def login_page(content: str, status: int = 200) -> HTMLResponse:
+    """The login page around ``content`` (HTML)."""
+    html = _template().replace("<!-- content -->", content)
+    return HTMLResponse(html, status, NO_STORE)
+
+
+@cache
+def _template() -> str:
+    return re.sub(r"\n\s+", "\n", (ASSETS / "login.html").read_text("utf-8"))
+
+
+def _page_of(run: str) -> str:
+    return f"/?{urlencode({'run': run})}" if RUN_ID.fullmatch(run) else "/"
