@@ -16,7 +16,7 @@ from pe_engine.components import (
 )
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
-from pe_engine.errors import ConfigError
+from pe_engine.errors import ConfigError, RunError
 from pe_engine.files import typed_path
 from pe_engine.generators import custom
 from pe_engine.generators.base import Estimate
@@ -153,16 +153,22 @@ def start_run(
             folder.write_population(0, given.population)
         elif given:
             folder.write_initial(given.population)
-        reserve_budget(header, folder, ledger)
-        try:
-            folder.adopt_source(source, upload)
-        except OSError:
-            ledger.close_run(header.run_id)
-            raise
+        folder.adopt_source(source, upload)
+        _reserve(header, folder, ledger)  # last, since a full disk would not let it be taken back
     except BaseException:
+        if upload:
+            folder.give_back_upload(source)
         folder.delete()
         raise
     return dataset
+
+
+def _reserve(header: Header, folder: RunFolder, ledger: Ledger) -> None:
+    try:
+        reserve_budget(header, folder, ledger)
+    except RunError:  # it may have been reserved although the answer was lost
+        ledger.close_run(header.run_id)
+        raise
 
 
 def _check_cost(config: RunConfig) -> None:

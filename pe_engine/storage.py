@@ -9,7 +9,7 @@ half.
       initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
       generator/            what the generator keeps: answers that were paid for, a pool's features
       private/              0700, removed when the run is done
-        source.json         where the private images lie
+        source.json         where the private images lie, if they are no upload
         upload.zip          private images that were uploaded, until they have been read
         features.npz        private features, class and person ids, if the owner chose to keep them
       samples.npz, manifest.json, report.html, synthetic.zip   the release (see export.py)
@@ -29,8 +29,20 @@ from typing import Any
 import numpy as np
 
 from pe_engine.errors import RunError
-from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder, sync_folder
-from pe_engine.population import Population, one_channel, three_channels
+from pe_engine.files import (
+    OWNER_ONLY_FILE,
+    atomic_write,
+    owner_folder,
+    put_in_place,
+    remove_parts,
+    sync_folder,
+    write_json,
+)
+from pe_engine.population import Population
+from pe_engine.population_files import read_population, write_population
+
+NEW, DELETED = ".new", ".deleted"
+"""How the names of folders end that are being made or deleted, beside the run's own."""
 
 
 def home_folder() -> Path:
@@ -64,6 +76,15 @@ class RunFolder:
     def _private(self) -> Path:
         return self.path / "private"
 
+    @property
+    def _pointer(self) -> Path:
+        return self._private / "source.json"
+
+    @property
+    def _upload(self) -> Path:
+        """While it is there it is what is to be read."""
+        return self._private / "upload.zip"
+
     def check_free(self) -> None:
         """Raises:
         RunError: there is a run here already, or other files.
@@ -78,20 +99,34 @@ class RunFolder:
 
     def create(self, header: dict[str, Any]) -> None:
         """Make the folder with what is fixed about the run (JSON values), all at once."""
-        new = self.path.with_name(f".{self.path.name}.new")
-        shutil.rmtree(new, ignore_errors=True)  # of a start that was cut off
-        owner_folder(new)
-        owner_folder(new / "generations")
-        owner_folder(new / "private")
-        _write_json(new / "run.json", header)
-        if self.path.exists():
-            self.path.rmdir()
-        new.rename(self.path)
-        sync_folder(self.path.parent)
+        self._remove_cut_off()
+        new = self._beside(NEW)
+        try:
+            for folder in (new, new / "generations", new / "private"):
+                owner_folder(folder)
+            write_json(new / "run.json", header)
+            if self.path.exists():
+                self.path.rmdir()
+            new.rename(self.path)
+            sync_folder(self.path.parent)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            if self.exists():
+                self.delete()
+            raise
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(f".{self.path.name}{ending}")
+
+    def _remove_cut_off(self) -> None:
+        """Delete what a start or a deletion of this run left when it was cut off."""
+        for ending in (NEW, DELETED):
+            if self._beside(ending).exists():
+                shutil.rmtree(self._beside(ending))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While one process drives the run.
+        """While one process drives the run; what an earlier one left half written is deleted.
 
         Raises:
             RunError: another process does.
@@ -106,6 +141,8 @@ class RunFolder:
                 "This run is being driven by another process. Wait for that one, or stop it."
             ) from error
         try:
+            self._remove_cut_off()
+            remove_parts(self.path)
             yield
         finally:
             lock.release()
@@ -129,10 +166,10 @@ class RunFolder:
     # Generations ------------------------------------------------------------------------------
 
     def write_population(self, generation: int, population: Population) -> None:
-        _write_population(self.generation_path(generation), population)
+        write_population(self.generation_path(generation), population)
 
     def read_population(self, generation: int) -> Population:
-        return _read_population(self.generation_path(generation))
+        return read_population(self.generation_path(generation))
 
     def last_generation(self) -> int:
         """The newest complete generation; -1 before the first."""
@@ -144,7 +181,7 @@ class RunFolder:
 
     def write_provenance(self, provenance: Mapping[str, str]) -> None:
         """What identifies the files that the generator works with."""
-        _write_json(self.path / "provenance.json", dict(provenance))
+        write_json(self.path / "provenance.json", dict(provenance))
 
     def read_provenance(self) -> dict[str, str]:
         """Empty where there are none, or nothing was made yet."""
@@ -153,11 +190,11 @@ class RunFolder:
 
     def write_initial(self, population: Population) -> None:
         """Pictures from elsewhere that the generator is to adopt; their state is ``prompt``."""
-        _write_population(self.path / "initial.npz", population)
+        write_population(self.path / "initial.npz", population)
 
     def read_initial(self) -> Population | None:
         path = self.path / "initial.npz"
-        return _read_population(path) if path.is_file() else None
+        return read_population(path) if path.is_file() else None
 
     # The private zone -------------------------------------------------------------------------
 
@@ -169,28 +206,38 @@ class RunFolder:
         """
         owner_folder(self._private)
         if upload:
-            kept = self._private / "upload.zip"
-            shutil.move(source, kept)
-            source = kept
-        _write_json(self._private / "source.json", {"path": str(source.resolve())})
+            put_in_place(source, self._upload)
+            self._pointer.unlink(missing_ok=True)
+        else:
+            write_json(self._pointer, {"path": str(source.resolve())})
+            self._upload.unlink(missing_ok=True)
+
+    def give_back_upload(self, source: Path) -> None:
+        """The run was not made: an upload that it took over lies where it was."""
+        if self._upload.is_file():
+            put_in_place(self._upload, source)
 
     def read_source(self) -> Path | None:
         """Where the private images are to be read; None where that is not known any more."""
-        path = self._private / "source.json"
-        return Path(json.loads(path.read_text(encoding="utf-8"))["path"]) if path.exists() else None
+        if self._upload.is_file():
+            return self._upload
+        if not self._pointer.exists():
+            return None
+        return Path(json.loads(self._pointer.read_text(encoding="utf-8"))["path"])
 
     def images_were_read(self, keeps_features: bool) -> None:
         """An upload is deleted, and so is the path of images whose features wait in their place.
 
         The path of the owner's own images stays else, so that a resumed run can read them again.
         """
-        if keeps_features or self.read_source() == self._private / "upload.zip":
+        if keeps_features or self._upload.is_file():
             self.forget_images()
 
     def forget_images(self) -> None:
         """An upload is deleted, and so is the path of images that lie elsewhere."""
-        (self._private / "source.json").unlink(missing_ok=True)
-        (self._private / "upload.zip").unlink(missing_ok=True)
+        self._pointer.unlink(missing_ok=True)  # first: it may never lead to what is gone
+        self._upload.unlink(missing_ok=True)
+        sync_folder(self._private)
 
     @property
     def needs_images(self) -> bool:
@@ -215,17 +262,15 @@ class RunFolder:
             return file["features"], class_ids, person_ids
 
     def delete_generator(self) -> None:
-        """Remove what the generator kept to be able to go on."""
-        shutil.rmtree(self.generator_path, ignore_errors=True)
+        """Remove what the generator kept to be able to go on; OSError if that cannot be done."""
+        if self.generator_path.exists():
+            shutil.rmtree(self.generator_path)
 
     def delete_private(self) -> None:
-        """Remove all that is private; the run is done.
-
-        Raises:
-            OSError: something could not be deleted.
-        """
+        """Remove all that is private, the run being done; OSError if that cannot be done."""
         if self._private.exists():
             shutil.rmtree(self._private)
+            sync_folder(self.path)
 
     def delete(self) -> None:
         """Remove the run with all its files; at once it is no run any more.
@@ -233,32 +278,20 @@ class RunFolder:
         Raises:
             OSError: something could not be deleted.
         """
-        gone = self.path.with_name(f".{self.path.name}.deleted")
+        self._remove_cut_off()
+        gone = self._beside(DELETED)
         self.path.rename(gone)
+        sync_folder(gone.parent)
+        if (gone / "private").exists():
+            shutil.rmtree(gone / "private")  # first, should the rest not be reached
         shutil.rmtree(gone)
 
 
-def _write_population(path: Path, population: Population) -> None:
-    with atomic_write(path) as file:
-        np.savez(
-            file,
-            images=one_channel(population.images),
-            class_ids=population.class_ids,
-            parents=population.parents,
-            **{f"state_{name}": array for name, array in population.state.items()},
-        )
+def remove_cut_off(runs: Path) -> None:
+    """Delete what is left below ``runs`` of starts and deletions that a crash has cut off.
 
-
-def _read_population(path: Path) -> Population:
-    with np.load(path, allow_pickle=False) as file:
-        return Population(
-            three_channels(file["images"]),
-            file["class_ids"],
-            file["parents"],
-            {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
-        )
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode())
+    Another process that is making a run there at this moment would fail to, with nothing lost.
+    """
+    for left in runs.glob(".*"):
+        if left.suffix in (NEW, DELETED):
+            shutil.rmtree(left)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pe_engine.errors import OtherImagesError, RunError
+from pe_engine.files import atomic_write, owner_folder
 from pe_engine.privacy import tables
 from pe_engine.privacy.accounting import Charge
 from pe_engine.privacy.tables import Cap, DatasetSummary, RunRow
@@ -48,7 +49,7 @@ class Ledger:
         self._path = home / "ledger.sqlite"
         key_path = home / "ledger.key"
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner_folder(home)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             with self._transaction() as db:
                 tables.create_tables(db)
@@ -223,11 +224,6 @@ def _read_or_make_key(db: sqlite3.Connection, path: Path) -> bytes:
             "back a copy of it, or set the whole folder aside."
         )
     key = secrets.token_bytes(KEY_BYTES)
-    temporary = path.with_name(f".{path.name}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with atomic_write(path) as file:
         file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
     return key
