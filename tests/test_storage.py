@@ -39,7 +39,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such file modes")
 def test_only_the_owner_may_enter(folder):
-    folder.write_features(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
+    folder.write_features(np.zeros((2, 3), np.float32), *np.zeros((2, 2), np.int64))
     for path in [folder.path, *folder.path.rglob("*")]:
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
 
@@ -70,7 +70,7 @@ def test_half_written_generations_do_not_count(folder):
 
 
 def test_deleting_what_is_private_keeps_the_rest(folder):
-    folder.write_features(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
+    folder.write_features(np.zeros((2, 3), np.float32), *np.zeros((2, 2), np.int64))
     folder.adopt_source(Path("/data"), upload=False)
     assert folder.read_source() == Path("/data")
     folder.delete_private()
@@ -85,8 +85,8 @@ def test_an_upload_moves_in_and_is_deleted_once_read(tmp_path, folder):
     folder.adopt_source(upload, upload=True)
     assert not upload.exists()
     assert folder.read_source().read_bytes() == b"zip"
-    folder.forget_source()
-    assert folder.read_source() is None
+    folder.images_were_read(keeps_features=False)
+    assert folder.read_source() is None and folder.needs_images
     assert list((folder.path / "private").iterdir()) == []
 
 
