@@ -16,7 +16,8 @@ def check_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def check_within(name: str, value: float, low: float, high: float) -> None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not low <= value <= high:
         raise ConfigError(
             f"The {name} is {value!r}, but must lie from {low:g} to {high:g}. Change it."
         )
