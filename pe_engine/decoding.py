@@ -110,9 +110,12 @@ def decode_tiny(data: bytes, size: int, max_pixels: int) -> np.ndarray | None:
     if reader not in _PLAIN:
         return None
     with _reasons():
-        image = _opened(reader, data, max_pixels)
-        width, height = image.size
-        return None if width * height > _TINY_PIXELS else _pixels(image, size)
+        try:
+            image = _opened(reader, data, max_pixels)
+            width, height = image.size
+            return None if width * height > _TINY_PIXELS else _pixels(image, size)
+        except Warning:  # raised or not as this process is set up; others are all set up alike
+            return None
 
 
 def _reader(data: bytes) -> type:
