@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from pe_engine import config as settings
+from pe_engine.argument_kinds import adder, assignment, auto, numbers, words
 from pe_engine.bench.plan import SHAPES, WORKS, BenchPlan
 from pe_engine.config import RunConfig
 from pe_engine.datasets import DATASETS
@@ -97,11 +96,13 @@ def build_parser() -> argparse.ArgumentParser:
     sigma = commands.add_parser("sigma", help="the noise multiplier σ that a budget needs")
     sigma.set_defaults(command="sigma")
     _add_budget(sigma)
+    _add_unit(sigma)
 
     epsilon = commands.add_parser("epsilon", help="the ε that a noise multiplier σ spends")
     epsilon.set_defaults(command="epsilon")
     epsilon.add_argument("--sigma", type=float, required=True)
     _add_budget(epsilon, epsilon=False)
+    _add_unit(epsilon)
 
     generators = commands.add_parser("generators", help="what there is, and each one's options")
     generators.set_defaults(command="generators")
@@ -123,6 +124,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="its archive, fetched by hand (default: download it)",
     )
 
+    audit = commands.add_parser("audit", help="check on this machine that the promises are kept")
+    audit.set_defaults(command="audit")
+    audit.add_argument("--full", action="store_true", help="all combinations, and all mutants")
+    audit.add_argument(
+        "--halve-noise", action="store_true", help="with half of the right σ: who notices?"
+    )
+    audit.add_argument("--coins", type=int, metavar="SEED", help="seed of the canaries' coins")
+
     bench = commands.add_parser("bench", help="how fast this machine makes and compares images")
     bench.set_defaults(command="bench")
     _add_bench(bench)
@@ -132,7 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_budget(
     parser: argparse.ArgumentParser, epsilon: bool = True, typed_only: bool = False
 ) -> None:
-    add = _adder(parser, typed_only=typed_only)
+    add = adder(parser, typed_only=typed_only)
     if epsilon:
         add("epsilon", float, "ε of the whole run")
     add("delta", float, "δ; keep it well under 1 / number of images")
@@ -141,13 +150,22 @@ def _add_budget(
     add(
         "adjacency",
         str,
-        "neighbouring data sets: one image more or less, or one replaced",
+        "neighbouring data sets: one image (or person) more or less, or one replaced",
         choices=settings.ADJACENCIES,
     )
 
 
+def _add_unit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--person-votes",
+        type=int,
+        metavar="C",
+        help="protect all images of a person: together they vote for C candidates, not each for K",
+    )
+
+
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    add = _adder(parser, BenchPlan)
+    add = adder(parser, BenchPlan)
     add("generator", str, "what makes the images", choices=list(GENERATORS))
     _add_option(parser)
     add("shape", str, "measure Stable Diffusion of this shape", choices=SHAPES)
@@ -155,12 +173,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     add("prompt", str, "of every image (default: one that suits the shape)")
     add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
     parser.add_argument("--steps", type=int, help="the options steps and variation_steps in one")
-    add("degrees", _numbers(float), "variation degrees to average over", metavar="D1,D2,...")
+    add("degrees", numbers(float), "variation degrees to average over", metavar="D1,D2,...")
     add("samples", int, "N of a whole generation")
     add("lookahead", int, "L of a whole generation")
     add("voters", int, "how many feature vectors vote")
     add("repeats", int, "how often each work is timed; the median counts")
-    add("measure", _words, f"which of {','.join(WORKS)}", metavar="WORK1,WORK2,...")
+    add("measure", words, f"which of {','.join(WORKS)}", metavar="WORK1,WORK2,...")
     add("device", str, "where models run", choices=settings.DEVICES)
     add("tiny_autoencoder", bool, "decode look-ahead by a tiny autoencoder of random weights")
     add("baseline", bool, "time the public seed system's way of doing the same work, too")
@@ -171,7 +189,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 def _add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option",
-        type=_assignment,
+        type=assignment,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -180,7 +198,7 @@ def _add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_settings(parser: argparse.ArgumentParser) -> None:
-    add = _adder(parser, typed_only=True)
+    add = adder(parser, typed_only=True)
     add(
         "generator",
         str,
@@ -192,9 +210,9 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     add("embedder", str, "what images are compared by", choices=list(EMBEDDERS))
     add("metric", str, "how features are compared", choices=settings.METRICS)
     add("search", str, "library that finds nearest candidates", choices=settings.SEARCHES)
-    add("num_samples", _numbers(int), "N, or T + 1 numbers separated by commas", metavar="N")
+    add("num_samples", numbers(int), "N, or T + 1 numbers separated by commas", metavar="N")
     add("lookahead", int, "L, variations averaged for each candidate; 0 for none")
-    add("threshold", _auto(float), "H in votes, or auto (σ)", metavar="H|auto")
+    add("threshold", auto(float), "H in votes, or auto (σ)", metavar="H|auto")
     add("selection", str, "how votes become parents", choices=settings.SELECTIONS)
     add("keep_selected", bool, "selected images enter the next generation themselves")
     add(
@@ -204,11 +222,32 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "degrees",
-        _auto(_numbers(float), ()),
+        auto(numbers(float), ()),
         "T variation degrees from 0 to 1, separated by commas, or auto",
         metavar="D1,D2,...",
     )
     add("classes", str, "what names an image's class", choices=settings.CLASS_RULES)
+    add(
+        "class_names",
+        words,
+        "the classes; images of others are left out. Without, those found count as declared by "
+        "you: that there is a class is then not protected, even if one image alone brings it",
+        metavar="CLASS1,CLASS2,...",
+    )
+    add(
+        "persons",
+        str,
+        "what names the person in an image, to protect all images of a person together: the "
+        "innermost folder, or the file name up to the first _ (after the class's, if that is "
+        "named so, too)",
+        choices=settings.PERSON_RULES,
+    )
+    add(
+        "person_votes",
+        int,
+        "for how many candidates all images of a person together vote in a generation",
+        metavar="C",
+    )
     add("public_class_names", bool, "class names may be shown outside")
     parser.add_argument(
         "--prompt",
@@ -227,65 +266,15 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         metavar=("CLASS", "TEXT"),
         help="a prompt for one class",
     )
-    add("image_size", _auto(int), "pixels, or auto (default: the generator's own)", metavar="N")
+    add("image_size", auto(int), "pixels, or auto (default: the generator's own)", metavar="N")
     add("dataset_name", str, "the name its budget is kept under (default: the folder's name)")
     add("epsilon_cap", float, "refuse if all runs on this data set would spend more than this")
     add("seed", int, "of everything but the noise")
     add("device", str, "where models run", choices=settings.DEVICES)
     parser.add_argument(
-        "--forget-features",
-        dest="keep_features",
-        action="store_false",
+        "--keep-features",
+        action="store_true",
         default=argparse.SUPPRESS,
-        help="keep no private features on disk; a resume then needs DATA again",
+        help="let private features wait on disk until the run is done, so that a resume need not "
+        "read DATA again",
     )
-
-
-def _adder(
-    parser: argparse.ArgumentParser, kept_in: type = RunConfig, typed_only: bool = False
-) -> Callable[..., None]:
-    """Adds ``--some-name`` for the setting ``some_name`` with the default of its dataclass.
-
-    Args:
-        typed_only: what was not typed is missing from the result; the help shows the default still.
-    """
-    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kept_in)}
-
-    def add(name: str, kind: Callable, text: str, **extra: object) -> None:
-        flag = "--" + name.replace("_", "-")
-        default = defaults[name]
-        kept = argparse.SUPPRESS if typed_only else default
-        if kind is bool:
-            parser.add_argument(flag, action="store_true", default=kept, help=text)
-            return
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        if shown not in (None, ""):
-            text = f"{text} (default: {shown})"
-        parser.add_argument(flag, type=kind, default=kept, help=text, **extra)
-
-    return add
-
-
-def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple]:
-    def numbers(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(",") if part.strip())
-
-    return numbers
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _auto(kind: Callable[[str], Any], meaning: Any = None) -> Callable[[str], Any]:
-    def value(text: str) -> Any:
-        return meaning if text == "auto" else kind(text)
-
-    return value
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value

@@ -59,6 +59,8 @@ def _run(options: argparse.Namespace) -> int:
         return _go_on(options.output, ledger, options.data)
     dataset = start_run(options.output, config, options.data, ledger)
     print(dataset.describe())
+    if said := dataset.found_classes_notice():
+        print(said)
     print(_meaning(options.output))
     return _follow(Run(options.output, ledger, dataset), options.output)
 
@@ -169,6 +171,12 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(options: argparse.Namespace) -> int:
+    from pe_engine.audit.command import run
+
+    return run(options.full, options.halve_noise, options.coins)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from pe_engine.bench.measuring import run_bench
     from pe_engine.bench.table import as_text
@@ -232,13 +240,15 @@ def _meaning(out: Path) -> str:
     start = f"{STARTS[header.start]} " if config.initial else ""
     return (
         f"{start}σ = {budget.noise_multiplier:.4g} votes of noise per candidate; threshold "
-        f"{budget.threshold:.4g} votes; ε = {budget.epsilons[-1]:.4g} after "
+        f"{budget.threshold:.4g} votes; ε = {budget.epsilons[-1]:.4g} for each {config.unit} after "
         f"{config.iterations} generations."
     )
 
 
 def _releases(options: argparse.Namespace) -> tuple[float, int, int, str]:
-    return options.delta, options.iterations, options.neighbours, options.adjacency
+    persons = options.person_votes is not None
+    votes = options.person_votes if persons else options.neighbours
+    return options.delta, options.iterations, votes, options.adjacency
 
 
 COMMANDS = {
@@ -250,5 +260,6 @@ COMMANDS = {
     "generators": _generators,
     "presets": _presets,
     "data": _data,
+    "audit": _audit,
     "bench": _bench,
 }

@@ -77,6 +77,7 @@ class PrivateDataset:
         rule: what names an image's class: "folder", "prefix" (of the file name) or "none".
         class_names: as declared, else sorted, numbers by value; ``("",)`` without classes.
         class_ids: int64 ``(M,)``, each in ``[0, number of classes)``.
+        declared: whether ``class_names`` were declared, not found.
         persons: what names an image's person: "folder", "prefix" or "none".
         person_ids: int64 ``(M,)``, equal for images of the same person.
         skipped: the files that are known to be of no use; more are found while decoding.
@@ -85,6 +86,7 @@ class PrivateDataset:
     rule: str
     class_names: tuple[str, ...]
     class_ids: np.ndarray
+    declared: bool
     persons: str
     person_ids: np.ndarray
     skipped: tuple[Skipped, ...]
@@ -108,6 +110,15 @@ class PrivateDataset:
         classes = f"{count:,} class{'es' * (count != 1)}"
         by = {"folder": "their folder", "prefix": "the file name up to the first '_'"}[self.rule]
         return f"{images} in {classes}, named by {by}."
+
+    def found_classes_notice(self) -> str | None:
+        """For the owner: what is not protected where classes were found; None where declared."""
+        if self.declared or self.rule == "none":
+            return None
+        return (
+            "That there are just these classes is not protected: they were found in the images, "
+            "and one image may have brought one. Declare the classes to protect that, too."
+        )
 
     def empty_classes(self, class_ids: np.ndarray | None = None) -> tuple[str, ...]:
         """The names of the classes without an image.
@@ -267,6 +278,7 @@ def open_dataset(
         labels.rule,
         labels.class_names,
         np.array([ids[labels.of_images[place]] for place in kept], np.int64),
+        bool(class_names),
         persons,
         told.ids[kept],
         (*files.skipped, *not_images, *(Skipped(name, why) for name in sorted(without))),

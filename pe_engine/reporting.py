@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 from typing import TextIO
 
 from pe_engine.components import generator_class, generator_options, load_class
+from pe_engine.config import ADJACENCIES
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.events import Phase
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
 from pe_engine.privacy.accounting import composed_epsilon
-from pe_engine.privacy.ledger import Ledger
+from pe_engine.privacy.ledger import DatasetSummary, Ledger
 from pe_engine.runner import Snapshot, Status
 from pe_engine.timing import duration
 
@@ -88,21 +90,28 @@ def overall_fraction(snapshot: Snapshot) -> float | None:
 
 
 def budget_table(ledger: Ledger, delta: float) -> str:
-    """What each data set has spent: ε at this δ, under both adjacencies."""
+    """What each data set has spent: ε at this δ, under both adjacencies, for each image; and for
+    each person, where a run has protected persons."""
     entries = ledger.datasets()
-    rows = [
-        ("data set", "runs", "generations", "reserved", "ε add/remove", "ε replace", "cap on ε")
+    units = ["image"]
+    if any(_of_persons(entry) for entry in entries):
+        units.append("person")
+    promises = [(unit, adjacency) for unit in units for adjacency in ADJACENCIES]
+    heads = [
+        f"ε {adjacency.replace('-', '/')}{' of a person' * (unit == 'person')}"
+        for unit, adjacency in promises
     ]
+    rows = [("data set", "runs", "generations", "reserved", *heads, "cap on ε")]
     for entry in entries:
+        spent = [composed_epsilon(entry.charges, delta, how, unit) for unit, how in promises]
         rows.append(
             (
                 entry.name,
                 str(entry.runs),
                 str(entry.generations),
                 str(entry.reserved),
-                f"{composed_epsilon(entry.charges, delta, 'add-remove'):.4g}",
-                f"{composed_epsilon(entry.charges, delta, 'replace'):.4g}",
-                f"{entry.cap.epsilon:.4g}" if entry.cap else "none",
+                *("no bound" if math.isinf(epsilon) else f"{epsilon:.4g}" for epsilon in spent),
+                _cap(entry),
             )
         )
     if len(rows) == 1:
@@ -123,6 +132,17 @@ def budget_table(ledger: Ledger, delta: float) -> str:
         for run_id in entry.open_runs
     ]
     return "\n".join([*lines, f"(all ε at δ = {delta:g})", *same, *held])
+
+
+def _of_persons(entry: DatasetSummary) -> bool:
+    capped = entry.cap is not None and entry.cap.unit == "person"
+    return capped or any(charge.unit == "person" for charge in entry.charges)
+
+
+def _cap(entry: DatasetSummary) -> str:
+    if entry.cap is None:
+        return "none"
+    return f"{entry.cap.epsilon:.4g}{' of a person' * (entry.cap.unit == 'person')}"
 
 
 def describe_generators(names: list[str]) -> str:

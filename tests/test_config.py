@@ -18,8 +18,19 @@ def test_json_round_trip():
         class_prompts={"x": ["one"]},
         generator_options={"ink": "dark"},
         threshold=3.5,
+        classes="folder",
+        class_names=["x", "y"],
+        persons="prefix",
+        person_votes=3,
     )
     assert RunConfig.from_json(config.to_json()) == config
+
+
+def test_the_unit_says_how_many_votes_one_more_or_less_moves():
+    images = RunConfig(dataset_name="d", neighbours=4)
+    assert (images.unit, images.votes_per_unit) == ("image", 4)
+    persons = RunConfig(dataset_name="d", neighbours=4, persons="folder", person_votes=3)
+    assert (persons.unit, persons.votes_per_unit) == ("person", 3)
 
 
 def test_default_schedules():
@@ -57,6 +68,16 @@ def test_default_schedules():
         ({"generator": "dalle"}, "text_render"),
         ({"adjacency": "both"}, "add-remove"),
         ({"dataset_name": " "}, "name"),
+        ({"persons": "face"}, "none, folder, prefix"),
+        ({"persons": "folder", "person_votes": 101}, "from 1 to 100"),
+        ({"person_votes": 2}, "votes of a person are 2, but nothing names"),
+        ({"persons": "prefix"}, "what names the classes is 'auto'"),
+        ({"classes": "folder", "class_names": ("a", "b", "a")}, "'a' is declared twice"),
+        ({"classes": "folder", "class_names": ("a", " ")}, "declared classes is empty"),
+        ({"classes": "folder", "class_names": ("a/b",)}, "has a '/'"),
+        ({"classes": "prefix", "class_names": ("a,b",)}, "or ','"),
+        ({"class_names": ("a",)}, "is 'auto'. Set classes to folder or prefix"),
+        ({"classes": "none", "class_names": ("a",)}, "is 'none'"),
     ],
 )
 def test_bad_settings_say_value_and_bound(setting, words):
