@@ -1,0 +1,82 @@
+"""The audits' own audit: each mutant of the package must be noticed, and the package itself not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pe_engine
+from pe_engine.audit import probe
+from pe_engine.audit.finding import Finding
+from pe_engine.audit.mutants import MUTANTS, Edit, Mutant
+
+AUDIT = "mutants"
+PACKAGE = Path(pe_engine.__file__).parent
+PROCESSES = 2
+SECONDS = 240
+
+
+def audit(work: Path, mutants: Sequence[Mutant] = MUTANTS) -> Iterator[Finding]:
+    """That nothing is noticed in the package itself, and in each mutant what should be; two at a
+    time, each in a process of its own."""
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        clean = pool.submit(try_unchanged, work / "unchanged")
+        tried = [pool.submit(try_mutant, work / str(i), m) for i, m in enumerate(mutants)]
+        for one in (clean, *tried):
+            yield one.result()
+
+
+def try_unchanged(here: Path) -> Finding:
+    """No audit notices anything in a copy of the package in the new folder ``here``."""
+    make(here, ())
+    noticed = [what for name in probe.AUDITS for what, _ in run_audit(here, name)]
+    figure = "; ".join(noticed) or "nothing noticed"
+    return Finding(AUDIT, "the package as it is", figure, "nothing noticed", not noticed)
+
+
+def try_mutant(here: Path, mutant: Mutant) -> Finding:
+    """The check that must notice it does so, in a copy of the package in the new folder ``here``.
+
+    Raises:
+        ValueError: an edit does not fit the source any more.
+        RuntimeError: the audit broke down, which is not to notice anything.
+    """
+    make(here, mutant.edits)
+    figures = [said for what, said in run_audit(here, mutant.audit) if mutant.check in what]
+    return Finding(
+        AUDIT,
+        mutant.name,
+        figures[0] if figures else "not noticed",
+        f"noticed by {mutant.audit}: {mutant.check}",
+        bool(figures),
+    )
+
+
+def make(here: Path, edits: Sequence[Edit]) -> None:
+    """A copy of the package with these edits, in ``here/pe_engine``."""
+    shutil.copytree(PACKAGE, here / "pe_engine", ignore=shutil.ignore_patterns("__pycache__"))
+    for edit in edits:
+        edit.apply(here / "pe_engine")
+
+
+def run_audit(here: Path, audit: str) -> list[tuple[str, str]]:
+    """What was checked, and measured, by the checks that do not hold in the copy in ``here``."""
+    environment = {**os.environ, "PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pe_engine.audit.probe", str(here / "work"), audit],
+        cwd=here,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the audit {audit!r} broke down:\n{done.stderr[-2000:]}")
+    return [(what, said) for what, said in json.loads(done.stdout)["failed"]]

@@ -1,0 +1,163 @@
+"""Record and replay: with the same noisy votes, does anything else tell two data sets apart?
+
+A run on a data set D is recorded. A run on a neighbour D' gets the recorded noisy votes in place of
+its own. Whatever differs then, by one byte, has come from the private images by another way. The
+clean votes, which only the place where noise is added sees, may differ in as many cells as the
+accounting says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pe_engine import release
+from pe_engine.audit import neighbours, provider, squares
+from pe_engine.audit.finding import Finding
+from pe_engine.audit.neighbours import Layout, Neighbour
+from pe_engine.audit.watching import Frozen, Seen, watch
+from pe_engine.config import RunConfig
+
+AUDIT = "replay"
+OPTIONS = {
+    "text_render": {"fonts": "handwriting"},
+    provider.NAME: provider.OPTIONS,
+    squares.NAME: {},
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the matrix; ``votes`` is k, or c with persons."""
+
+    adjacency: str
+    votes: int
+    classes: bool
+    lookahead: int
+    persons: bool = False
+    generator: str = "text_render"
+
+    def __str__(self) -> str:
+        unit = "person, c" if self.persons else "image, k"
+        return (
+            f"{self.adjacency} of one {unit} = {self.votes}, "
+            f"{'three classes' if self.classes else 'no classes'}, look-ahead {self.lookahead}"
+            + f", {self.generator}"
+            * (self.generator == provider.NAME)
+        )
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.classes, self.persons)
+
+    def config(self) -> RunConfig:
+        """Few samples, so that one label more would change how many a class gets."""
+        persons = {"persons": "folder", "person_votes": self.votes} if self.persons else {}
+        return RunConfig(
+            dataset_name="audit",
+            generator=self.generator,
+            generator_options=OPTIONS[self.generator],
+            classes="folder" if self.classes else "none",
+            class_names=neighbours.CLASSES if self.classes else (),
+            prompts=() if self.classes else ("A", "7"),
+            adjacency=self.adjacency,
+            neighbours=1 if self.persons else self.votes,
+            lookahead=self.lookahead,
+            epsilon=8.0,
+            iterations=2,
+            num_samples=(24,),
+            image_size=squares.SIZE if self.generator == squares.NAME else neighbours.SIDE,
+            **persons,
+        )
+
+
+QUICK = Setting("add-remove", 1, classes=True, lookahead=0, generator=squares.NAME)
+QUICK_PERSONS = replace(QUICK, persons=True)
+PAID = Setting("add-remove", 1, classes=True, lookahead=2, generator=provider.NAME)
+SOME = (
+    Setting("add-remove", 1, classes=True, lookahead=2),
+    Setting("add-remove", 3, classes=False, lookahead=0),
+    Setting("replace", 3, classes=True, lookahead=0),
+    Setting("replace", 1, classes=False, lookahead=2),
+    Setting("add-remove", 1, classes=True, lookahead=0, persons=True),
+    Setting("add-remove", 3, classes=False, lookahead=2, persons=True),
+    Setting("replace", 3, classes=True, lookahead=2, persons=True),
+    Setting("replace", 1, classes=False, lookahead=0, persons=True),
+    PAID,
+)
+ALL = (
+    *(
+        Setting(adjacency, votes, classes, lookahead, persons)
+        for adjacency in ("add-remove", "replace")
+        for votes in (1, 3)
+        for classes in (False, True)
+        for lookahead in (0, 2)
+        for persons in (False, True)
+    ),
+    PAID,
+)
+
+
+def audit(work: Path, settings: Sequence[Setting] = SOME) -> Iterator[Finding]:
+    """Two findings for each setting: what could be seen, and how far clean votes moved.
+
+    Args:
+        work: a folder for the runs; their subfolders are made.
+    """
+    for i, setting in enumerate(settings):
+        yield from _compare(work / str(i), setting, neighbours_of(setting))
+
+
+def neighbours_of(setting: Setting) -> list[Neighbour]:
+    """The data sets that this setting is tried on."""
+    if setting.adjacency == "add-remove":
+        return list(neighbours.added_or_removed(setting.layout))
+    return list(neighbours.replaced(setting.layout))
+
+
+def _compare(work: Path, setting: Setting, tried: Sequence[Neighbour]) -> Iterator[Finding]:
+    config = setting.config()
+    recorded = Frozen(release.discrete_gaussian)
+    original = watch(work / "original", config, neighbours.base(setting.layout), recorded)
+    told, moved, bound_kept = [], 0, True
+    for i, neighbour in enumerate(tried):
+        frozen = Frozen(recorded.noise, recorded.noisy)
+        seen = watch(work / str(i), config, neighbour.files, frozen)
+        told += [f"{thing} ({neighbour.change})" for thing in differences(original, seen)]
+        most = config.votes_per_unit * neighbour.units
+        squared, sound = movement(recorded.clean, frozen.clean)
+        moved, bound_kept = max(moved, squared), bound_kept and sound and squared <= most
+    things = len(original.things)
+    yield Finding(
+        AUDIT,
+        f"{setting}: {things} things seen, {len(tried)} neighbours",
+        "; ".join(told[:5]) + f"; {len(told)} in all" * (len(told) > 5) or "all the same",
+        "the same byte for byte",
+        not told,
+    )
+    yield Finding(
+        AUDIT,
+        f"{setting}: votes that one unit moves",
+        f"L2 <= √{moved:g}",
+        f"√{config.votes_per_unit * (1 + (setting.adjacency == 'replace')):g}, each count by 1",
+        bound_kept and moved > 0,
+    )
+
+
+def differences(one: Seen, other: Seen) -> list[str]:
+    """The names of the things that were not seen alike."""
+    names = sorted(one.things.keys() | other.things.keys())
+    return [name for name in names if one.things.get(name) != other.things.get(name)]
+
+
+def movement(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> tuple[float, bool]:
+    """The largest squared L2 distance of the clean votes of a generation, and whether all are whole
+    numbers, as many, and none moved by more than 1."""
+    if not one or [votes.shape for votes in one] != [votes.shape for votes in other]:
+        return np.inf, False
+    whole = all(np.issubdtype(votes.dtype, np.integer) for votes in (*one, *other))
+    steps = [np.abs(a - b) for a, b in zip(one, other, strict=True)]
+    return max((s**2).sum() for s in steps), whole and all(s.max(initial=0) <= 1 for s in steps)
