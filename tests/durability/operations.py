@@ -43,7 +43,7 @@ class _Watch:
     asking = False  # what a watcher does itself is not watched
 
     def ask(self, when: str, kind: str, path: str | Path) -> None:
-        if self.watcher is None or self.asking or not str(path).startswith(self.root):
+        if self.watcher is None or self.asking or not f"{path}{os.sep}".startswith(self.root):
             return
         self.asking = True
         try:

@@ -22,7 +22,6 @@ from pe_engine import plots, release, runner
 from pe_engine.config import RunConfig
 from pe_engine.errors import PEError
 from pe_engine.events import VotesReleased
-from pe_engine.header import Header
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run, Snapshot, Status
 from pe_engine.starting import start_run
@@ -48,6 +47,7 @@ class Scene:
     Attributes:
         private: holds the private images, away from ``root``.
         upload: they come as an upload, a zip in ``root / "uploads"`` that the run takes over.
+        name: under which what was drawn is kept beside the private images.
         drawn_before: as if noise had been drawn so often already, by generation.
     """
 
@@ -56,12 +56,14 @@ class Scene:
     keep_features: bool = False
     upload: bool = False
     drawn_before: dict[int, int] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
     generator: str = "tests.durability.stub:Dots"
 
     def __post_init__(self) -> None:
-        self.root.mkdir(parents=True)
-        if self.upload:
-            self._drop()
+        if not self.root.exists():  # else it goes on from what is there
+            self.root.mkdir(parents=True)
+            if self.upload:
+                self._drop()
 
     @property
     def out(self) -> Path:
@@ -217,7 +219,7 @@ class Scene:
     def drawn(self) -> dict[int, list[np.ndarray]]:
         """All that was drawn, by generation, kept away from the folders that crash."""
         found: dict[int, list[np.ndarray]] = {}
-        for path in sorted((self.private / "drawn" / self.root.name).glob("*.npy")):
+        for path in sorted((self.private / "drawn" / self.name).glob("*.npy")):
             found.setdefault(int(path.stem.split("-")[0]), []).append(np.load(path))
         return found
 
@@ -254,7 +256,7 @@ class Scene:
             raise Lost(f"noise was drawn again for generation {t}, which is committed")
         number = self.drawn_before.get(t, 0) + len(self.drawn.get(t, ())) + 1
         votes = counts + np.random.default_rng([t, number]).integers(-3, 4, len(counts))
-        where = self.private / "drawn" / self.root.name
+        where = self.private / "drawn" / self.name
         where.mkdir(parents=True, exist_ok=True)
         np.save(where / f"{t}-{number:03d}.npy", votes)
         return votes

@@ -1,0 +1,44 @@
+"""Some of every kind of fault that ``python -m tests.durability.table`` tries at each place."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.durability import kills
+from tests.durability.faults import Broken, Full
+from tests.durability.power import power_cuts
+from tests.durability.scene import Scene, private_images
+from tests.durability.sweeps import nth_faults, scenes
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    return private_images(tmp_path_factory.mktemp("private"))
+
+
+@pytest.mark.parametrize("upload", [False, True], ids=["folder", "upload"])
+@pytest.mark.parametrize("keep_features", [False, True], ids=["in memory", "kept"])
+@pytest.mark.parametrize("fault", [Broken, Full])
+def test_nothing_is_lost_when_the_nth_operation_fails(
+    fault, upload, keep_features, tmp_path, private
+):
+    how = {"upload": upload, "keep_features": keep_features}
+    tally = nth_faults("fault", fault, scenes(tmp_path, private, **how), every=19)
+    assert tally.lost == []
+    assert tally.tried > 8
+
+
+@pytest.mark.parametrize("upload", [False, True], ids=["folder", "upload"])
+def test_nothing_is_lost_when_the_power_goes(upload, tmp_path, private):
+    scene = Scene(tmp_path / "scene", private, keep_features=upload, upload=upload)
+    tally = power_cuts(scene, tmp_path / "cuts", every=17)
+    assert tally.lost == []
+    assert tally.tried > 8
+
+
+def test_nothing_is_lost_when_the_process_is_killed():
+    for tally in kills.run_apart(every=60, at_random=9):
+        assert tally.lost == []
+        assert tally.tried >= 3
