@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pe_engine.boundary import GenerationRecord, outgoing
 from pe_engine.components import chosen, generator_class, load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
@@ -17,11 +18,10 @@ from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, Interrupted, RunError
 from pe_engine.events import Event, Loaded, Notice, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
-from pe_engine.export import GenerationRecord, export_run
+from pe_engine.export import export_run
 from pe_engine.generators.base import Generator
 from pe_engine.header import BudgetPlan, Header
 from pe_engine.images import contact_sheet
-from pe_engine.manifest import Origin
 from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.accounting import Charge
@@ -255,17 +255,18 @@ def export(
 ) -> Iterator[Progress]:
     """Write the release of a finished run from its stored generations and committed votes."""
     config, budget = header.config, header.budget
-    steps = export_run(
-        folder.path,
-        config=replace(config, classes=header.rule),  # the rule that was chosen, not "auto"
-        class_names=header.class_names,
-        public_names=header.public_names,
-        population=folder.read_population(config.iterations),
-        records=_records(folder, header, ledger),
-        noise_multiplier=budget.noise_multiplier,
-        origin=Origin(header.start, header.inherited, provenance),
+    run = outgoing(
+        replace(config, classes=header.rule),  # the rule that was chosen, not "auto"
+        header.class_names,
+        header.public_names,
+        folder.read_population(config.iterations),
+        _records(folder, header, ledger),
+        budget.noise_multiplier,
+        start=header.start,
+        inherited=header.inherited,
+        provenance=provenance,
     )
-    for done, total in steps:
+    for done, total in export_run(folder.path, run):
         yield Progress(config.iterations, Phase.EXPORT, done, total)
 
 

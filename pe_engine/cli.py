@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -105,7 +106,8 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _go_on(out: Path, ledger: Ledger, data: Path | None) -> int:
     """Continue the run in ``out``; ``data``: the private images again, to be read and checked."""
-    from pe_engine.runner import Run, Status
+    from pe_engine.runner import Run
+    from pe_engine.snapshot import Status
     from pe_engine.storage import RunFolder
 
     run = Run(out, ledger)
@@ -189,9 +191,9 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _follow(run: Run, out: Path) -> int:
-    """Drive the run with a progress bar; Ctrl-C stops it within one batch."""
+    """Drive the run with a progress bar; Ctrl-C stops it within one batch, a second one at once."""
     from pe_engine.reporting import ProgressBar
-    from pe_engine.runner import Status
+    from pe_engine.snapshot import Status
 
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again
     bar = ProgressBar(sys.stderr)
@@ -200,6 +202,8 @@ def _follow(run: Run, out: Path) -> int:
         try:
             bar.show(run.wait(0.1))
         except KeyboardInterrupt:
+            if run.snapshot.status is Status.STOPPING:
+                run.give_up()
             run.stop()
     bar.close(run.wait())
     snapshot = run.snapshot
@@ -208,6 +212,9 @@ def _follow(run: Run, out: Path) -> int:
         return run.exit_code
     if snapshot.status is Status.STOPPED:
         print(f"Stopped. Go on with: python -m pe_engine resume {out}", file=sys.stderr)
+        if snapshot.error:  # its thread hangs, and Python might wait for what that has begun
+            sys.stdout.flush()
+            os._exit(STOPPED)
         return STOPPED
     spent = snapshot.generations[-1].epsilon_spent
     print(f"Done: {run.zip_path} (ε = {spent:.4g}, δ = {snapshot.config.delta:g})")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
@@ -23,13 +23,11 @@ from typing import IO, Any
 import numpy as np
 
 from pe_engine import report
-from pe_engine.config import RunConfig
+from pe_engine.boundary import Outgoing
 from pe_engine.images import png_bytes
-from pe_engine.manifest import NOTHING_BEFORE, GenerationRecord, Origin, describe
+from pe_engine.manifest import describe
 from pe_engine.population import Population
 from pe_engine.storage import atomic_write
-
-__all__ = ["GenerationRecord", "export_run"]
 
 IMAGES_PER_PIECE = 250
 READ_BYTES = 1 << 20
@@ -38,29 +36,13 @@ READ_BYTES = 1 << 20
 NPZ_LEVEL = 1
 
 
-def export_run(
-    folder: Path,
-    *,
-    config: RunConfig,
-    class_names: tuple[str, ...],
-    public_names: bool,
-    population: Population,
-    records: Sequence[GenerationRecord],
-    noise_multiplier: float,
-    origin: Origin = NOTHING_BEFORE,
-) -> Iterator[tuple[int, int]]:
+def export_run(folder: Path, run: Outgoing) -> Iterator[tuple[int, int]]:
     """Write the release of a run into ``folder``.
 
     Args:
         folder: exists; files of an earlier export there are replaced.
-        config: the settings of the run. Its data set name and its cap on ε do not leave.
-        class_names: one per class id; ("",) without classes.
-        public_names: class names may leave; otherwise class ids stand for them.
-        population: the last generation, N >= 1.
-        records: all finished generations from 0 on, in order. When they stop before T, the release
-            claims the whole budget of the settings.
-        noise_multiplier: σ, in votes.
-        origin: what came before the run.
+        run: what may leave. When its records stop before T, the release says that ε is that of the
+            whole plan.
 
     Yields:
         (pieces done, pieces in all) after each piece; once they are equal, synthetic.zip is in
@@ -69,17 +51,9 @@ def export_run(
     Raises:
         OSError: the disk is full or the folder cannot be written; no file is left half written.
     """
-    manifest = describe(
-        config=config,
-        class_names=class_names,
-        public_names=public_names,
-        population=population,
-        records=records,
-        noise_multiplier=noise_multiplier,
-        origin=origin,
-    )
-    population = _in_class_blocks(population)
-    shown = report.shown_records(records)
+    manifest = describe(run)
+    population = _in_class_blocks(run.population)
+    shown = report.shown_records(run.records)
     total = 1 + len(shown) + 1 + -(-len(population) // IMAGES_PER_PIECE) + 1
     pieces = count(1)
 
@@ -88,7 +62,7 @@ def export_run(
     yield next(pieces), total
     pictures = []
     for record in shown:
-        pictures.append(report.draw(record, noise_multiplier))
+        pictures.append(report.draw(record, run.noise_multiplier))
         yield next(pieces), total
     with atomic_write(folder / "report.html") as file:
         file.write(report.render(manifest, pictures).encode())

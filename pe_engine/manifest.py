@@ -1,7 +1,7 @@
 """What a finished release says about itself, as plain values for JSON.
 
-Only what is listed here leaves: settings are let through by name, so that a new one stays inside
-until someone decides that it may leave. The report shows what the manifest holds and no more.
+It is made of what the release boundary lets out; the report shows what the manifest holds and no
+more.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 import platform
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from pe_engine import __version__
-from pe_engine.components import last_name, shown_options
-from pe_engine.config import RunConfig
-from pe_engine.population import Population
-from pe_engine.privacy.accounting import Charge
+from pe_engine.boundary import Outgoing
 
 PRODUCT = "Private Evolution Studio"
 WHAT = (
@@ -28,45 +24,16 @@ WHAT = (
     "noisy votes of the private images chose which ones were developed further."
 )
 ADJACENCY_MEANING = {
-    "add-remove": "one image is added to the private data set or removed from it",
-    "replace": "one image of the private data set is replaced by any other image",
+    "add-remove": "{0} added to the private data set or removed from it",
+    "replace": "{0} of the private data set replaced by any other",
 }
+UNITS = {"image": "one image is", "person": "one person, with all images of them, is"}
 STARTS = {
     "generator": "Generation 0 was drawn without looking at the private images.",
     "run": "Generation 0 comes from an earlier run; what that one cost is part of ε.",
     "pictures": "Generation 0 is made of pictures that the owner gave. If they were made from the "
     "same private images, what that cost is not part of ε.",
 }
-PUBLIC_SETTINGS = {
-    "generator": "generator",
-    "generator_options": "generator options",
-    "embedder": "embedder",
-    "metric": "metric between features",
-    "neighbours": "k, candidates that each private image votes for",
-    "search": "nearest neighbour search",
-    "epsilon": "budget ε",
-    "delta": "budget δ",
-    "adjacency": "neighbouring data sets",
-    "iterations": "iterations T",
-    "num_samples": "samples N of each generation",
-    "lookahead": "look-ahead L",
-    "threshold": "threshold H, votes",
-    "selection": "selection",
-    "keep_selected": "selected images stay",
-    "fresh_children": "parents varied anew",
-    "degrees": "variation degrees",
-    "classes": "class rule",
-    "persons": "what names an image's person",
-    "person_votes": "candidates that all images of one person vote for",
-    "public_class_names": "class names declared public",
-    "prompts": "prompts",
-    "class_prompts": "prompts of each class",
-    "image_size": "image size, pixels",
-    "seed": "seed of everything but the noise",
-    "device": "device",
-    "keep_features": "features kept on disk until the run was done",
-}
-PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial", "class_names"})
 PACKAGES = (
     "numpy",
     "pillow",
@@ -83,72 +50,18 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.ASCII | re.IGNORECASE
 LONGEST_FOLDER = 60
 
 
-@dataclass(frozen=True)
-class GenerationRecord:
-    """What is known about one finished generation.
-
-    Attributes:
-        generation: 0..T.
-        sheet: uint8 ``(H, W, 3)``, a contact sheet of some of its images.
-        noisy_votes: int64 ``(N,)``, the votes that chose its parents; None for generation 0.
-        threshold: H in votes, applied to them; None for generation 0.
-        epsilon_spent: ε of generations 1..``generation``; 0.0 for generation 0.
-    """
-
-    generation: int
-    sheet: np.ndarray | None
-    noisy_votes: np.ndarray | None
-    threshold: float | None
-    epsilon_spent: float
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What came before a run.
-
-    Attributes:
-        start: where its generation 0 came from, a key of ``STARTS``.
-        inherited: what that cost, which is part of every ε.
-        provenance: what identifies the files that its generator worked with.
-    """
-
-    start: str = "generator"
-    inherited: tuple[Charge, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-
-
-NOTHING_BEFORE = Origin()
-
-
-def describe(
-    *,
-    config: RunConfig,
-    class_names: Sequence[str],
-    public_names: bool,
-    population: Population,
-    records: Sequence[GenerationRecord],
-    noise_multiplier: float,
-    origin: Origin = NOTHING_BEFORE,
-) -> dict[str, Any]:
-    """The manifest without its ``files``.
-
-    Args:
-        class_names: one per class id; ("",) without classes.
-        public_names: class names may be shown; otherwise class ids stand for them.
-        population: the last generation.
-        records: all generations, in order.
-        noise_multiplier: σ, in votes.
-        origin: what came before the run.
-    """
-    classes = class_table(class_names, public_names)
-    counts = np.bincount(population.class_ids, minlength=len(class_names))
+def describe(run: Outgoing) -> dict[str, Any]:
+    """The manifest without its ``files``."""
+    population = run.population
+    classes = class_table(run.classes)
+    counts = np.bincount(population.class_ids, minlength=len(classes))
     return {
         "product": {"name": PRODUCT, "version": __version__},
         "what": WHAT,
         "privacy": {
-            **_privacy(config, records, noise_multiplier),
-            "start": STARTS[origin.start],
-            "inherited": [vars(charge) for charge in origin.inherited],
+            **_privacy(run),
+            "start": STARTS[run.start],
+            "inherited": [vars(charge) for charge in run.inherited],
         },
         "samples": {
             "count": len(population),
@@ -159,19 +72,18 @@ def describe(
                 for entry, count in zip(classes, counts, strict=True)
             ],
         },
-        "settings": _public_settings(config, class_names, classes),
-        "versions": {**_versions(), **origin.provenance},
+        "settings": dict(run.settings),
+        "versions": {**_versions(), **run.provenance},
     }
 
 
-def class_table(class_names: Sequence[str], public_names: bool) -> list[dict[str, Any]]:
-    """For each class its id, the name it may be called outside, and its folder in the zip.
+def class_table(names: Sequence[str]) -> list[dict[str, Any]]:
+    """For each class its id, what it is called outside, and its folder in the zip.
 
-    Without classes the only folder is "". Names that are not public are replaced by class ids.
+    Without classes, ("",), the only folder is "".
     """
-    if tuple(class_names) == ("",):
+    if tuple(names) == ("",):
         return [{"id": 0, "name": "0", "folder": ""}]
-    names = [name if public_names else str(i) for i, name in enumerate(class_names)]
     return [
         {"id": i, "name": name, "folder": folder}
         for i, (name, folder) in enumerate(zip(names, _folder_names(names), strict=True))
@@ -196,23 +108,23 @@ def _folder_names(names: Sequence[str]) -> list[str]:
     return folders
 
 
-def _privacy(
-    config: RunConfig, records: Sequence[GenerationRecord], noise_multiplier: float
-) -> dict[str, Any]:
+def _privacy(run: Outgoing) -> dict[str, Any]:
     from pe_engine.privacy.accounting import accountant_name
 
-    releases = records[-1].generation
+    settings, last = run.settings, run.records[-1]
+    planned = settings["iterations"]
     return {
         # Whoever stops early has looked at votes first, so a shorter run pays for the planned one.
-        "epsilon": records[-1].epsilon_spent if releases == config.iterations else config.epsilon,
-        "delta": config.delta,
-        "unit": "one image",
-        "adjacency": config.adjacency,
-        "adjacency_meaning": ADJACENCY_MEANING[config.adjacency],
-        "noise_multiplier": noise_multiplier,
-        "releases": releases,
-        "planned_releases": config.iterations,
-        "neighbours": config.neighbours,
+        "epsilon": last.epsilon_spent if last.generation == planned else settings["epsilon"],
+        "delta": settings["delta"],
+        "unit": f"one {run.unit}",
+        "adjacency": settings["adjacency"],
+        "adjacency_meaning": ADJACENCY_MEANING[settings["adjacency"]].format(UNITS[run.unit]),
+        "noise_multiplier": run.noise_multiplier,
+        "releases": last.generation,
+        "planned_releases": planned,
+        "neighbours": settings["neighbours"],
+        "votes_per_unit": run.votes_per_unit,
         "mechanism": f"discrete Gaussian (OpenDP {metadata.version('opendp')})",
         "accountant": accountant_name(),
         "generations": [
@@ -221,26 +133,9 @@ def _privacy(
                 "threshold": record.threshold,
                 "epsilon": record.epsilon_spent,
             }
-            for record in records
+            for record in run.records
         ],
     }
-
-
-def _public_settings(
-    config: RunConfig, class_names: Sequence[str], classes: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """Every public setting with its schedules written out and its classes called as outside."""
-    settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS}
-    settings["generator"] = last_name(config.generator)
-    settings["generator_options"] = shown_options(config.generator, config.generator_options)
-    settings["num_samples"] = config.sample_schedule
-    settings["degrees"] = config.degree_schedule
-    settings["class_prompts"] = {
-        entry["name"]: config.class_prompts[name]
-        for name, entry in zip(class_names, classes, strict=True)
-        if name in config.class_prompts
-    }
-    return settings
 
 
 def _versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pe_engine.manifest import PUBLIC_SETTINGS, GenerationRecord
+from pe_engine.boundary import PUBLIC_SETTINGS, GenerationRecord
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MOST_GENERATIONS = 12
@@ -75,6 +75,7 @@ def render(manifest: Mapping[str, Any], pictures: Sequence[Picture]) -> str:
         samples=manifest["samples"],
         pictures=pictures,
         result=pictures[-1],
+        each_image=privacy["unit"] == "one image",
         curve=_data_uri(curve, "png"),
         factor=_up(math.exp(privacy["epsilon"])),
         chance=f"{math.ceil(chance * 1000) / 10:g} %",

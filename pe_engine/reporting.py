@@ -15,7 +15,7 @@ from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
 from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.privacy.ledger import DatasetSummary, Ledger
-from pe_engine.runner import Snapshot, Status
+from pe_engine.snapshot import Snapshot, Status
 from pe_engine.timing import duration
 
 BAR_WIDTH = 24

@@ -5,95 +5,33 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from pe_engine.build import continue_run
-from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset
-from pe_engine.errors import PEError, RunError
-from pe_engine.events import Event, GenerationReady, Loaded, Notice, Phase, Progress, VotesReleased
+from pe_engine.errors import Interrupted, PEError, RunError
+from pe_engine.events import Event, GenerationReady, Loaded, Notice, Progress, VotesReleased
 from pe_engine.header import Header
+from pe_engine.lease import Lease
 from pe_engine.population import Population
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.snapshot import GenerationView, Snapshot, Status
 from pe_engine.storage import RunFolder
 from pe_engine.timing import TimeLeft
 
 POPULATIONS_KEPT_IN_MEMORY = 3
+GRACE_SECONDS = 3.0
+"""How long a run that is to stop may take to answer before it is given up."""
 
-
-class Status(str, Enum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    DONE = "done"
-    FAILED = "failed"
-
-    @property
-    def ended(self) -> bool:
-        return self in (Status.STOPPED, Status.DONE, Status.FAILED)
-
-
-@dataclass(frozen=True)
-class GenerationView:
-    """A finished generation: its size, and the votes that chose its parents (from 1 on)."""
-
-    generation: int
-    num_samples: int
-    has_votes: bool
-    threshold: float | None
-    epsilon_spent: float
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of a run at one moment; replaced as a whole, never changed.
-
-    Attributes:
-        version: grows by 1 with every change.
-        queue_position: runs before this one; 0 when it is its turn.
-        class_names, owner_notices: for the owner.
-        public_names: whether class names may be shown to others, too.
-        noise_multiplier: σ in votes.
-        epsilon_planned: ε that all generations are to have spent, with what the run starts from.
-        epsilon_spent: ε of the votes that were released.
-        generation: the one being worked on, 0..T.
-        phase, phase_fraction: what is being done and how much of it, 0..1.
-        seconds_left: of the whole run; None until it can be told.
-        seconds_elapsed: since this start or resume.
-        generations: the finished ones, in order.
-        error: one sentence when the run failed.
-        loading: the models are being loaded, perhaps downloaded.
-        needs_images: the run at rest can only go on when the same images are given again.
-    """
-
-    version: int
-    run_id: str
-    status: Status
-    queue_position: int
-    config: RunConfig
-    class_names: tuple[str, ...]
-    public_names: bool
-    noise_multiplier: float
-    epsilon_planned: float
-    epsilon_spent: float
-    generation: int
-    phase: Phase | None
-    phase_fraction: float
-    seconds_left: float | None
-    seconds_elapsed: float
-    generations: tuple[GenerationView, ...]
-    notices: tuple[str, ...]
-    owner_notices: tuple[str, ...]
-    error: str
-    zip_ready: bool
-    loading: bool = False
-    needs_images: bool = False
+GIVEN_UP = (
+    "The generator or the embedder did not come back from a call when the run was to stop, so the "
+    "run was given up. It can be resumed once that call has come back, or after a restart of this "
+    "program."
+)
 
 
 class Run:
@@ -117,6 +55,7 @@ class Run:
         self.exit_code = 1
         self._stop = threading.Event()
         self._ended = threading.Event()
+        self._lease: Lease | None = None  # of the thread that drives the run, given up or not
         self._read_population = lru_cache(POPULATIONS_KEPT_IN_MEMORY)(self._store.read_population)
         self._reading = threading.Lock()
         self._snapshot = self._at_rest()
@@ -148,9 +87,12 @@ class Run:
         """The run at rest is to be driven once ``position`` others have been.
 
         Raises:
-            RunError: it is waiting or running already, or done.
+            RunError: it is waiting or running already, or done; or it was given up, and its thread
+                still hangs.
         """
         with self._lock:
+            if self._lease is not None and self._lease.given_up.is_set():
+                raise RunError(GIVEN_UP)
             if self._snapshot.status not in (Status.STOPPED, Status.FAILED):
                 raise RunError(
                     f"This run is {self._snapshot.status.value}; there is nothing to resume."
@@ -166,14 +108,39 @@ class Run:
     def start(self) -> None:
         """Begin or go on in a thread of its own; the outcome is in the snapshot."""
         self.enqueue(0)
-        threading.Thread(target=self.work, name=self.run_id).start()
+        threading.Thread(target=self.work, name=self.run_id, daemon=True).start()
 
     def stop(self) -> None:
-        """Ask the run to stop; it does so within one batch and can be resumed."""
+        """Ask the run to stop; it does so within one batch, or is given up, and can be resumed."""
         with self._lock:
             self._stop.set()
-            if not self._snapshot.status.ended:
-                self._publish(status=Status.STOPPING)
+            if self._snapshot.status.ended:
+                return
+            self._publish(status=Status.STOPPING)
+            if self._lease is not None:
+                timer = threading.Timer(GRACE_SECONDS, self._give_up, [self._lease])
+                timer.daemon = True
+                timer.start()
+
+    def give_up(self) -> None:
+        """End the run without waiting for its thread, which can do nothing from now on."""
+        with self._lock:
+            self._stop.set()
+            lease = self._lease
+        if lease is not None:
+            self._give_up(lease)
+
+    def _give_up(self, lease: Lease) -> None:
+        with self._lock:
+            if lease is not self._lease or self._snapshot.status.ended:
+                return  # it has stopped by itself
+            lease.given_up.set()
+            self._rest(Status.STOPPED, GIVEN_UP)
+        try:
+            self._ledger.close_run(self.run_id)  # from now on it takes no votes of this run
+        except RunError as error:
+            self._publish(error=f"{GIVEN_UP} {error}")
+        self._ended.set()
 
     def wait(self, timeout: float | None = None) -> Snapshot:
         """The snapshot once the run has ended, or after ``timeout`` seconds."""
@@ -184,13 +151,16 @@ class Run:
         """Drive the queued run to its end in this thread; the outcome is in the snapshot."""
         outcome = Status.FAILED
         error = "The run broke down; the console that it was started from says why."
+        lease = Lease(self.folder)
         try:
-            if self._stop.is_set():
-                self._ledger.close_run(self.run_id)
+            if self._begins(lease):
+                events = continue_run(lease, self._ledger, self._dataset, self._stop)
+                self._follow(events, lease)
             else:
-                self._publish(status=Status.RUNNING, queue_position=0, loading=True)
-                self._follow(continue_run(self._store, self._ledger, self._dataset, self._stop))
+                self._ledger.close_run(self.run_id)
             outcome = Status.DONE if self.zip_path.is_file() else Status.STOPPED
+            error = ""
+        except Interrupted:  # after it was given up
             error = ""
         except PEError as problem:
             error, self.exit_code = str(problem), problem.exit_code
@@ -200,18 +170,36 @@ class Run:
         finally:
             self._dataset = None
             with self._lock:
-                self._publish(
-                    status=outcome,
-                    error=error,
-                    phase=None,
-                    loading=False,
-                    seconds_left=None,
-                    zip_ready=outcome is Status.DONE,
-                    needs_images=outcome is not Status.DONE and self._store.needs_images,
-                )
-                self._ended.set()
+                self._lease = None
+                if lease.given_up.is_set():
+                    self._publish(error="")  # its call has come back at last: it can be resumed
+                else:
+                    self._rest(outcome, error)
+                    self._ended.set()
 
-    def _follow(self, events: Iterator[Event]) -> None:
+    def _begins(self, lease: Lease) -> bool:
+        """Say that the run is running, unless it was stopped before."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            self._lease = lease
+            self._publish(status=Status.RUNNING, queue_position=0, loading=True)
+            return True
+
+    def _rest(self, status: Status, error: str) -> None:
+        """Say that nothing is being done any more."""
+        done = status is Status.DONE
+        self._publish(
+            status=status,
+            error=error,
+            phase=None,
+            loading=False,
+            seconds_left=None,
+            zip_ready=done,
+            needs_images=not done and self._store.needs_images,
+        )
+
+    def _follow(self, events: Iterator[Event], lease: Lease) -> None:
         started = before = time.monotonic()
         time_left = TimeLeft(self._header.config)
         for event in events:
@@ -237,7 +225,9 @@ class Run:
             elif isinstance(event, VotesReleased):
                 changes["generation"] = event.generation
                 changes["epsilon_spent"] = event.epsilon_spent
-            self._publish(**changes)
+            with self._lock:
+                if not lease.given_up.is_set():
+                    self._publish(**changes)
             if self._stop.is_set():
                 events.close()
                 return

@@ -15,19 +15,22 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 LAYERS = [
     "__init__ errors checks files ownership generators embedders privacy hub datasets",
     "config population images presets",
-    "events population_files",
+    "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
-    "privacy/accounting privacy/tables",
+    "population_files privacy/accounting privacy/tables",
     "generators/* embedders/*",
-    "voting counting privacy/mechanism privacy/ledger data storage selection components header plots",
-    "release report manifest timing bench bench/plan argument_kinds arguments offspring initial datasets/*",
+    "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"
+    " header plots",
+    "boundary release report manifest timing bench bench/plan argument_kinds arguments offspring"
+    " initial datasets/*",
     "generators/composite generators/image_pool generators/pool_features",
     "evolution export",
     "build",
     "starting",
+    "lease",
     "runner",
     "jobs reporting bench/*",
-    "cli ui ui/* training training/*",
+    "cli ui ui/* training training/* audit audit/*",
     "__main__",
 ]
 ONLY_IN = {

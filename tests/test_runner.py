@@ -13,7 +13,8 @@ import pytest
 from pe_engine import build
 from pe_engine.errors import BudgetError, DataError, GeneratorError, RunError
 from pe_engine.jobs import JobManager
-from pe_engine.runner import Run, Status
+from pe_engine.runner import Run
+from pe_engine.snapshot import Status
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 
@@ -136,9 +137,7 @@ def test_private_features_are_gone_once_a_run_is_done(tmp_path, config, digits, 
     assert not (tmp_path / "out" / "private").exists()
 
 
-@pytest.mark.parametrize(
-    "keep_features, waiting", [(False, "source.json"), (True, "features.npz")]
-)
+@pytest.mark.parametrize("keep_features, waiting", [(False, "source.json"), (True, "features.npz")])
 def test_stop_is_quick_and_resume_finishes(manager, config, digits, keep_features, waiting):
     run = manager.submit(replace(config, keep_features=keep_features, **LONG), digits)
     until(lambda: len(run.snapshot.generations) >= 2)
@@ -309,7 +308,9 @@ def test_two_runs_cannot_share_one_upload(manager, config, digits, tmp_path):
     assert first.wait(60).status is Status.DONE
 
 
-def test_a_run_whose_upload_is_gone_is_resumed_with_the_images_again(manager, config, digits, tmp_path):
+def test_a_run_whose_upload_is_gone_is_resumed_with_the_images_again(
+    manager, config, digits, tmp_path
+):
     first = tmp_path / "first.zip"
     first.write_bytes(digits.read_bytes())
     run = manager.submit(replace(config, **LONG), first, delete_source=True)

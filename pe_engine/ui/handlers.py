@@ -12,18 +12,17 @@ from typing import Any
 
 import gradio as gr
 
+from pe_engine.boundary import PRIVATE_SETTINGS, shown
 from pe_engine.build import EXAMPLE
-from pe_engine.components import closed_options
 from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
-from pe_engine.manifest import PRIVATE_SETTINGS
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.public_models import check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, problem_html
-from pe_engine.ui.settings import budget_sentence, read_config
+from pe_engine.ui.settings import budget_sentence, names, read_config
 from pe_engine.ui.uploads import Uploads
 
 NO_QUESTION = gr.update(visible=False, value=False)
@@ -50,17 +49,20 @@ class Handlers:
     # The data ---------------------------------------------------------------------------------
 
     def describe_source(
-        self, who: Identity, source: Mapping[str, Any] | None, rule: str
+        self, who: Identity, source: Mapping[str, Any] | None, fields: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any], str]:
         """The private images as HTML, the question about class names, and the problem as HTML.
 
         The answer to the question was about other names, so it is withdrawn.
+
+        Args:
+            fields: what ``NAMING_FIELDS`` say.
         """
         source = read_source(source)
         if not source["kind"]:
             return "", NO_QUESTION, ""
         try:
-            dataset = self._dataset(who, source, rule)
+            dataset = self._dataset(who, source, fields)
         except PROBLEMS as problem:
             return "", NO_QUESTION, problem_html(problem)
         ask = source["kind"] == "upload" and any(len(name) > 1 for name in dataset.class_names)
@@ -73,8 +75,16 @@ class Handlers:
             return self.uploads.path(who.owner, source["token"])
         raise DataError("There are no private images yet. Drop some, or try the example.")
 
-    def _dataset(self, who: Identity, source: Mapping[str, str], rule: str) -> PrivateDataset:
-        return open_dataset(self._path(who, source), rule, self.limits)
+    def _dataset(
+        self, who: Identity, source: Mapping[str, str], fields: Mapping[str, Any]
+    ) -> PrivateDataset:
+        return open_dataset(
+            self._path(who, source),
+            fields["classes"],
+            self.limits,
+            class_names=names(fields["class_names"]),
+            persons=fields["persons"],
+        )
 
     # The budget -------------------------------------------------------------------------------
 
@@ -105,7 +115,7 @@ class Handlers:
         """
         source = read_source(source)
         try:
-            class_names = self._dataset(who, source, fields["classes"]).class_names
+            class_names = self._dataset(who, source, fields).class_names
             config = read_config(fields, options, class_names)
             if not self.owner:
                 check_public(config)
@@ -124,17 +134,11 @@ class Handlers:
         data set.
         """
         try:
-            snapshot = find_run(self.manager, run_id, who).snapshot
+            config = shown(find_run(self.manager, run_id, who).snapshot, self.owner).config
         except PROBLEMS:
             return None
-        config, unsaid = snapshot.config, frozenset({"public_class_names"})
-        if self.owner:
-            return config, unsaid
-        if not snapshot.public_names:
-            config = replace(config, class_prompts={})
-        options = closed_options(config.generator, config.generator_options)
-        config = replace(config, generator_options=options)
-        return config, unsaid | PRIVATE_SETTINGS
+        unsaid = frozenset({"public_class_names"})
+        return config, unsaid if self.owner else unsaid | PRIVATE_SETTINGS
 
     def stop(self, who: Identity, run_id: str) -> str:
         """Ask the run to stop; returns the problem, if any."""
@@ -151,7 +155,8 @@ class Handlers:
         """
         source = read_source(source)
         try:
-            needed = find_run(self.manager, run_id, who).snapshot.needs_images
+            run = find_run(self.manager, run_id, who)
+            needed = shown(run.snapshot, self.owner).needs_images
             if not needed or not source["kind"]:
                 self.manager.resume(run_id)
                 return *UNCHANGED, ""
@@ -167,7 +172,8 @@ class Handlers:
 
     def _act(self, who: Identity, run_id: str, action: Callable[[str], object]) -> str:
         try:
-            action(find_run(self.manager, run_id, who).run_id)
+            find_run(self.manager, run_id, who)
+            action(run_id)
         except PROBLEMS as problem:
             return problem_html(problem)
         return ""
@@ -187,6 +193,8 @@ def summary_html(dataset: PrivateDataset) -> str:
     For the owner only: reasons are counted, file names are not shown.
     """
     parts = [f'<p class="found">{escape(dataset.describe())}</p>']
+    if said := dataset.found_classes_notice():
+        parts.append(f'<p class="drop-note">{escape(said)}</p>')
     if dataset.skipped:
         reasons = Counter(skipped.reason for skipped in dataset.skipped)
         items = "".join(f"<li>{n:,} × {escape(reason)}</li>" for reason, n in reasons.most_common())

@@ -12,29 +12,27 @@ from pe_engine.components import last_name
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase
 from pe_engine.reporting import overall_fraction
-from pe_engine.runner import Snapshot, Status
+from pe_engine.snapshot import Snapshot, Status
 from pe_engine.timing import duration
 
 LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.STOPPING})
 NO_RUN: dict[str, Any] = {"run_id": "", "status": "none"}
 
 
-def live_view(snapshot: Snapshot, has_report: bool, owner: bool) -> dict[str, Any]:
+def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
     """What a viewer of the run sees, as JSON values.
 
     Args:
+        snapshot: as ``boundary.shown`` gives it to this viewer.
         has_report: the report is written.
-        owner: whoever looks may know the private images: also the data set's name and the notices
-            that tell of the images (files skipped, classes without one). Nobody else gets those.
     """
     config = snapshot.config
-    notices = (*snapshot.owner_notices, *snapshot.notices) if owner else snapshot.notices
     fraction = overall_fraction(snapshot)
     return {
         "run_id": snapshot.run_id,
         "status": snapshot.status.value,
         "line": status_line(snapshot),
-        "detail": settings_line(snapshot, owner),
+        "detail": settings_line(snapshot),
         "title": title(snapshot),
         "fraction": None if fraction is None else round(fraction, 4),
         "iterations": config.iterations,
@@ -52,7 +50,7 @@ def live_view(snapshot: Snapshot, has_report: bool, owner: bool) -> dict[str, An
             }
             for view in snapshot.generations
         ],
-        "notices": list(notices),
+        "notices": [*snapshot.owner_notices, *snapshot.notices],
         "error": snapshot.error,
         "zip": snapshot.zip_ready,
         "report": has_report,
@@ -97,23 +95,16 @@ def status_line(snapshot: Snapshot) -> str:
     return " · ".join(parts)
 
 
-def settings_line(snapshot: Snapshot, owner: bool) -> str:
+def settings_line(snapshot: Snapshot) -> str:
     """The settings that decide the result, so that a run seen later explains itself."""
     config = snapshot.config
     parts = [
+        config.dataset_name,
         last_name(config.generator).replace("_", " "),
         f"{config.sample_schedule[-1]:,} samples",
         f"σ\u00a0=\u00a0{snapshot.noise_multiplier:.3g} votes of noise",
     ]
-    return " · ".join([config.dataset_name, *parts] if owner else parts)
-
-
-def shown_class_names(snapshot: Snapshot, owner: bool) -> tuple[str, ...]:
-    """The class names where this viewer may see them, else the class ids; ("",) without classes."""
-    names = snapshot.class_names
-    if owner or snapshot.public_names or names == ("",):
-        return names
-    return tuple(map(str, range(len(names))))
+    return " · ".join(parts)
 
 
 def title(snapshot: Snapshot) -> str:

@@ -11,15 +11,16 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
+from pe_engine.boundary import shown
 from pe_engine.errors import PEError
 from pe_engine.header import RUN_ID
 from pe_engine.images import png_bytes
 from pe_engine.jobs import JobManager
 from pe_engine.population import Population
-from pe_engine.runner import GenerationView, Run, Snapshot
+from pe_engine.runner import Run
+from pe_engine.snapshot import GenerationView, Snapshot
 from pe_engine.ui.gallery import gallery_rows
 from pe_engine.ui.identity import Identity, who_asks
-from pe_engine.ui.live import shown_class_names
 
 # Another account in the same browser has another cookie, and so none of these from its cache.
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
@@ -38,19 +39,19 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     @router.get("/gallery/{generation}.json")
     def gallery(request: Request, run_id: str, generation: int) -> dict:
         run = find_run(manager, run_id, who_asks(request))
-        view = _finished(run.snapshot, generation)
+        snapshot = shown(run.snapshot, owner)
+        view = _finished(snapshot, generation)
         population = _population(run, generation)
-        names = shown_class_names(run.snapshot, owner)
         return {
             "generation": view.generation,
-            "rows": gallery_rows(population.class_ids, names),
+            "rows": gallery_rows(population.class_ids, snapshot.class_names),
             "side": int(population.images.shape[1]),
         }
 
     @router.get("/images/{generation}/{index}.png")
     def image(request: Request, run_id: str, generation: int, index: int) -> Response:
         run = find_run(manager, run_id, who_asks(request))
-        view = _finished(run.snapshot, generation)
+        view = _finished(shown(run.snapshot, owner), generation)
         if not 0 <= index < view.num_samples:
             raise HTTPException(404, "This generation has no image of that number.")
         png = png_bytes(_population(run, generation).images[index])
@@ -61,12 +62,13 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         from pe_engine.plots import vote_histogram  # loads matplotlib
 
         run = find_run(manager, run_id, who_asks(request))
-        view = _finished(run.snapshot, generation)
+        snapshot = shown(run.snapshot, owner)
+        view = _finished(snapshot, generation)
         if not view.has_votes:
             raise HTTPException(404, "Nobody voted for this generation.")
         png = vote_histogram(
             run.noisy_votes(generation),
-            run.snapshot.noise_multiplier,
+            snapshot.noise_multiplier,
             view.threshold,
             dark=theme == "dark",
         )

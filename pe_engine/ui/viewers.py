@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import HTTPException
 
+from pe_engine.boundary import shown
 from pe_engine.jobs import JobManager
-from pe_engine.runner import Status
+from pe_engine.snapshot import Status
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
 from pe_engine.ui.run_routes import find_run
@@ -67,10 +68,9 @@ class Viewers:
             except HTTPException as error:
                 yield missing_view(run_id, str(error.detail))
                 return
-            snapshot = run.snapshot
+            snapshot = shown(run.snapshot, self._owner)
             now = time.monotonic()
-            # Views are compared, not versions: these tell how many batches were read.
-            view = live_view(snapshot, (run.folder / "report.html").is_file(), self._owner)
+            view = live_view(snapshot, (run.folder / "report.html").is_file())
             if view != told or now - told_at > HEARTBEAT_SECONDS:
                 told, told_at = view, now
                 yield view | {"beat": now}

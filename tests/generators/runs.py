@@ -5,7 +5,8 @@ import json
 import zipfile
 
 from pe_engine.components import chosen
-from pe_engine.runner import Run, Status
+from pe_engine.runner import Run
+from pe_engine.snapshot import Status
 from pe_engine.starting import start_run
 
 

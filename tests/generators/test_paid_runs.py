@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import pytest
 
-from pe_engine.runner import Run, Status
+from pe_engine.runner import Run
+from pe_engine.snapshot import Status
 from pe_engine.starting import start_run
 from tests.conftest import ROOT
 from tests.generators.image_server import KEY, KINDS, ImageServer, Reply, address

@@ -12,7 +12,7 @@ from test_settings import FIELDS
 
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.jobs import JobManager
-from pe_engine.runner import Status
+from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import NO_QUESTION, UNCHANGED, Handlers
 from pe_engine.ui.identity import identity
 from pe_engine.ui.uploads import Uploads
@@ -94,7 +94,7 @@ def test_what_was_said_of_class_names_is_asked_anew_of_other_images(handlers, di
         ({"kind": ""}, False),
         ({"kind": "upload", "token": "0" * 32}, False),
     ]:
-        question = handlers.describe_source(ME, source, "auto")[1]
+        question = handlers.describe_source(ME, source, FIELDS)[1]
         assert (question["visible"], question["value"]) == (visible, False)
 
 
@@ -117,6 +117,7 @@ def test_settings_seen_again(handlers, prompted):
         "dataset_name",
         "epsilon_cap",
         "initial",
+        "class_names",
     }
     assert handlers.settings_of(ME, "0" * 32) is handlers.settings_of(ME, "nonsense") is None
 
@@ -216,7 +217,7 @@ def test_a_run_that_has_its_features_leaves_the_drop_zone_alone(handlers, digits
 
 def test_a_shared_server_has_tighter_limits(handlers, digits):
     handlers.limits = Limits(members=3)
-    problem = handlers.describe_source(ME, upload(handlers, digits), "auto")[-1]
+    problem = handlers.describe_source(ME, upload(handlers, digits), FIELDS)[-1]
     assert "3" in problem and "files" in problem
 
 

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pe_engine.boundary import shown
 from pe_engine.events import Phase
-from pe_engine.runner import GenerationView, Snapshot, Status
+from pe_engine.snapshot import GenerationView, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
 from pe_engine.ui.identity import STRANGER
 from pe_engine.ui.live import (
     live_view,
     overall_fraction,
-    shown_class_names,
     status_line,
     title,
 )
@@ -70,7 +70,7 @@ def test_a_run_that_loads_its_models_says_so_and_how_long_it_may_take(snapshot):
 
 
 def test_a_viewer_learns_nothing_private(snapshot):
-    text = json.dumps(live_view(snapshot, has_report=False, owner=False))
+    text = json.dumps(live_view(shown(snapshot, owner=False), has_report=False))
     for private in ("60", "digits", "anna", "bert", "carl"):
         assert private not in text
     assert json.loads(text)["generations"][1] == {
@@ -83,28 +83,20 @@ def test_a_viewer_learns_nothing_private(snapshot):
 
 
 def test_the_owner_also_sees_the_name_and_what_was_skipped(snapshot):
-    view = live_view(snapshot, has_report=False, owner=True)
+    view = live_view(shown(snapshot, owner=True), has_report=False)
     assert view["detail"].startswith("digits · ")
     assert view["notices"] == [*snapshot.owner_notices, *snapshot.notices]
-    assert live_view(snapshot, False, owner=False)["notices"] == list(snapshot.notices)
-
-
-def test_class_names_are_for_the_owner_or_public(snapshot):
-    assert shown_class_names(snapshot, owner=True) == ("anna", "bert", "carl")
-    assert shown_class_names(snapshot, owner=False) == ("0", "1", "2")
-    public = replace(snapshot, public_names=True)
-    assert shown_class_names(public, owner=False) == ("anna", "bert", "carl")
-    assert shown_class_names(replace(snapshot, class_names=("",)), owner=False) == ("",)
+    assert live_view(shown(snapshot, owner=False), False)["notices"] == list(snapshot.notices)
 
 
 def test_how_far_the_private_images_are_read_is_told_to_nobody(snapshot):
     views = [
         live_view(
-            replace(snapshot, phase=Phase.PRIVATE, phase_fraction=done, seconds_left=left), False, o
+            replace(snapshot, phase=Phase.PRIVATE, phase_fraction=done, seconds_left=left), False
         )
-        for done, left, o in [(0.1, 90.0, True), (0.9, 10.0, True), (0.9, 10.0, True)]
+        for done, left in [(0.1, 90.0), (0.9, 10.0)]
     ]
-    assert views[0] == views[1] == views[2]
+    assert views[0] == views[1]
     assert views[0]["line"] == "Generation 2 of 3 · reading the private images"
     assert views[0]["fraction"] is None
 
