@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -36,6 +37,7 @@ _DAMAGE = (
     LookupError,
     ArithmeticError,
     SyntaxError,
+    tokenize.TokenError,  # of a header whose brackets do not close
     RuntimeError,  # encrypted, an unknown way of packing, a header nested too deep
     MemoryError,
     AttributeError,

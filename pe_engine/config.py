@@ -184,15 +184,23 @@ class RunConfig:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"The settings are not valid JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise ConfigError("The settings must be one JSON object, of names and values.")
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise ConfigError(
                 f"Unknown setting {unknown[0]!r}. Known are {', '.join(sorted(known))}."
             )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(
+                "A setting is missing, or has a value of another kind than a number, a text or a "
+                "list as it should be. Compare it with the settings of a run of this version."
+            ) from error
 
 
 def _check_persons(config: RunConfig) -> None:

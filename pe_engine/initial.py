@@ -85,7 +85,7 @@ def past(text: str) -> Past:
     path, generation = _located(text)
     if generation is None:
         return _told_by(path.with_name("manifest.json"))
-    header = Header.from_json(RunFolder(path).read_header())
+    header = _header(RunFolder(path))
     # Whoever goes on from one generation has seen the votes of all.
     config = header.config
     own = Charge(
@@ -106,6 +106,10 @@ def read(config: RunConfig, class_names: Sequence[str]) -> Initial:
     else:
         given = _from_run(path, generation, config, class_names)
     population = given.population
+    if not _within(population.class_ids, len(class_names)):
+        raise DataError(
+            "The pictures to start from are of classes that there are not. Choose others."
+        )
     smallest = np.bincount(population.class_ids, minlength=len(class_names)).min()
     if smallest < config.neighbours:
         raise DataError(
@@ -121,7 +125,7 @@ def _from_run(
     path: Path, generation: int, config: RunConfig, class_names: Sequence[str]
 ) -> Initial:
     folder = RunFolder(path)
-    header = Header.from_json(folder.read_header())
+    header = _header(folder)
     if header.class_names != tuple(class_names):
         raise DataError(
             "The run to start from has other classes than these images. Choose a run on the same "
@@ -133,6 +137,16 @@ def _from_run(
     images = _resized(population.images, config.image_size)
     said = {name: population.state[name] for name in ("prompt",) if name in population.state}
     return Initial(Population(images, population.class_ids, population.parents, said), False, {})
+
+
+def _header(folder: RunFolder) -> Header:
+    """Raises RunError where it is none: the folder may be anybody's."""
+    try:
+        return Header.from_json(folder.read_header())
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RunError(
+            f"The file run.json in {folder.path} is damaged. Choose another run to start from."
+        ) from error
 
 
 def _is_complete(earlier: RunConfig, config: RunConfig) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pe_engine.arrays import BadArrayError, read_arrays
+from pe_engine.errors import RunError
 from pe_engine.files import atomic_write
 from pe_engine.population import Population, one_channel, three_channels
 
@@ -23,11 +25,19 @@ def write_population(path: Path, population: Population) -> None:
 
 
 def read_population(path: Path) -> Population:
-    """What ``write_population`` stored."""
-    with np.load(path, allow_pickle=False) as file:
-        return Population(
-            three_channels(file["images"]),
-            file["class_ids"],
-            file["parents"],
-            {n.removeprefix("state_"): file[n] for n in file.files if n.startswith("state_")},
-        )
+    """What ``write_population`` stored. The file may be anybody's: see ``arrays``.
+
+    Raises:
+        RunError: it is damaged, or was never that.
+    """
+    try:
+        held = read_arrays(path)
+        state = {n.removeprefix("state_"): held[n] for n in held if n.startswith("state_")}
+        images, ids, parents = held["images"], held["class_ids"], held["parents"]
+        if not ids.dtype.kind == parents.dtype.kind == "i":
+            raise ValueError("ids and parents are whole numbers")
+        return Population(three_channels(images), ids, parents, state)
+    except (BadArrayError, LookupError, TypeError, ValueError) as error:
+        raise RunError(
+            f"The generation in {path} is damaged. Start a new run, from another generation."
+        ) from error

@@ -160,7 +160,7 @@ class RunFolder:
             raise RunError(f"{self.path} holds no run. Start one first.")
         try:
             return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{self.path / 'run.json'} is damaged. Start a new run.") from error
 
     # Generations ------------------------------------------------------------------------------
