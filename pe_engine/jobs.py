@@ -234,9 +234,9 @@ class JobManager:
 
     def _forget_some(self) -> None:
         """Drop from memory the runs at rest that were not looked at for the longest time."""
-        at_rest = [run for run in self._runs.values() if run.snapshot.status.ended]
-        for run in at_rest[: max(len(at_rest) - RUNS_AT_REST, 0)]:
-            del self._runs[run.run_id]
+        at_rest = [run_id for run_id, run in self._runs.items() if run.snapshot.status.ended]
+        for run_id in at_rest[: max(len(at_rest) - RUNS_AT_REST, 0)]:
+            del self._runs[run_id]
 
     def _enqueue(self, run: Run) -> Run:
         run.enqueue(len(self._waiting) + (self._current is not None))
@@ -259,6 +259,6 @@ class JobManager:
                 for position, run in enumerate(self._waiting, start=1):
                     run.advance(position)
             # a thread of its own, so that a run that breaks down does not take the queue with it
-            driver = threading.Thread(target=self._current.work, name=self._current.run_id)
-            driver.start()
-            driver.join()
+            name = self._current.run_id
+            threading.Thread(target=self._current.work, name=name, daemon=True).start()
+            self._current.wait()  # not for the thread: it may hang, and its run be given up
