@@ -35,7 +35,7 @@ def audit(work: Path, mutants: Sequence[Mutant] = MUTANTS) -> Iterator[Finding]:
 def try_unchanged(here: Path) -> Finding:
     """No audit notices anything in a copy of the package in the new folder ``here``."""
     make(here, ())
-    noticed = [what for name in probe.AUDITS for what, _ in run_audit(here, name)]
+    noticed = [what for what, _ in run_audits(here, "", *probe.AUDITS)]
     figure = "; ".join(noticed) or "nothing noticed"
     return Finding(AUDIT, "the package as it is", figure, "nothing noticed", not noticed)
 
@@ -48,7 +48,8 @@ def try_mutant(here: Path, mutant: Mutant) -> Finding:
         RuntimeError: the audit broke down, which is not to notice anything.
     """
     make(here, mutant.edits)
-    figures = [said for what, said in run_audit(here, mutant.audit) if mutant.check in what]
+    failed = run_audits(here, mutant.check, mutant.audit)
+    figures = [said for what, said in failed if mutant.check in what]
     return Finding(
         AUDIT,
         mutant.name,
@@ -65,11 +66,12 @@ def make(here: Path, edits: Sequence[Edit]) -> None:
         edit.apply(here / "pe_engine")
 
 
-def run_audit(here: Path, audit: str) -> list[tuple[str, str]]:
-    """What was checked, and measured, by the checks that do not hold in the copy in ``here``."""
+def run_audits(here: Path, check: str, *audits: str) -> list[tuple[str, str]]:
+    """What was checked, and measured, by the checks that do not hold in the copy in ``here``, each
+    audit up to one that says ``check``."""
     environment = {**os.environ, "PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pe_engine.audit.probe", str(here / "work"), audit],
+        [sys.executable, "-m", "pe_engine.audit.probe", str(here / "work"), check, *audits],
         cwd=here,
         env=environment,
         capture_output=True,
@@ -78,5 +80,5 @@ def run_audit(here: Path, audit: str) -> list[tuple[str, str]]:
         timeout=SECONDS,
     )
     if done.returncode:
-        raise RuntimeError(f"the audit {audit!r} broke down:\n{done.stderr[-2000:]}")
-    return [(what, said) for what, said in json.loads(done.stdout)["failed"]]
+        raise RuntimeError(f"the audits {', '.join(audits)} broke down:\n{done.stderr[-2000:]}")
+    return [(what, said) for what, said in json.loads(done.stdout)]

@@ -251,4 +251,20 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "everybody is told how many files were left out",
+        "replay",
+        "things seen",
+        (Edit("boundary.py", "owner_notices=(),", "owner_notices=snapshot.owner_notices,"),),
+    ),
+    Mutant(
+        "everybody sees how far the reading is",
+        "replay",
+        "things seen",
+        (
+            Edit(
+                "boundary.py", "phase_fraction=0.0 if", "phase_fraction=snapshot.phase_fraction if"
+            ),
+        ),
+    ),
 )

@@ -1,8 +1,8 @@
-"""``python -m pe_engine.audit.probe WORK AUDIT ...``: audits of the package that this is part of.
+"""``python -m pe_engine.audit.probe WORK CHECK AUDIT ...``: audits of the package that this is part
+of, each up to the first failure of a check that says CHECK.
 
-Prints one JSON line for each: its name, and for the checks that did not hold what was checked and
-measured. A fault that is no finding ends the process with a traceback, which nobody can take for an
-audit that noticed something.
+Prints, as JSON, for the checks that did not hold what was checked and measured. A fault that is no
+finding ends the process with a traceback, which nobody can take for an audit that noticed it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ AUDITS: dict[str, Callable[[Path], Iterable[Finding]]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0: what was found is in what was printed."""
-    work = Path(arguments[0])
-    for name in arguments[1:]:
-        findings = AUDITS[name](work / name.replace(" ", "-"))
-        failed = [(finding.checked, finding.figure) for finding in findings if not finding.held]
-        print(json.dumps({"audit": name, "failed": failed}), flush=True)
+    work, check, *names = arguments
+    failed = []
+    for name in names:
+        for finding in AUDITS[name](Path(work) / name.replace(" ", "-")):
+            if not finding.held:
+                failed.append((finding.checked, finding.figure))
+                if check in finding.checked:
+                    break
+    print(json.dumps(failed))
     return 0
 
 
