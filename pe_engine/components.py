@@ -203,3 +203,10 @@ def resolve_device(device: str) -> str:
     if device == "cuda" and not available:
         raise ConfigError("The device is cuda, but torch sees no GPU. Choose auto or cpu.")
     return "cuda" if device != "cpu" and available else "cpu"
+
+
+def is_out_of_memory(problem: RuntimeError) -> bool:
+    """Whether it says that the memory of a GPU is full."""
+    import torch
+
+    return isinstance(problem, torch.OutOfMemoryError)

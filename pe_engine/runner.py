@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pe_engine.build import continue_run
+from pe_engine.components import is_out_of_memory
 from pe_engine.data import PrivateDataset
 from pe_engine.errors import Interrupted, PEError, RunError
 from pe_engine.events import Event, GenerationReady, Loaded, Notice, Progress, VotesReleased
@@ -31,6 +32,11 @@ GIVEN_UP = (
     "The generator or the embedder did not come back from a call when the run was to stop, so the "
     "run was given up. It can be resumed once that call has come back, or after a restart of this "
     "program."
+)
+
+OUT_OF_MEMORY = (
+    "The memory of the GPU is too small for this run. Close other programs that use the GPU and "
+    "resume, or start a run with fewer samples, smaller images or the device cpu."
 )
 
 
@@ -164,6 +170,10 @@ class Run:
             error = ""
         except PEError as problem:
             error, self.exit_code = str(problem), problem.exit_code
+        except RuntimeError as problem:  # where neither a generator nor an embedder has caught it
+            if not is_out_of_memory(problem):
+                raise
+            error, self.exit_code = OUT_OF_MEMORY, PEError.exit_code
         except OSError as problem:  # without the path, which may be private
             error = f"A file could not be read or written: {problem.strerror}. Mend it and resume."
             self.exit_code = PEError.exit_code

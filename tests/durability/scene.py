@@ -183,9 +183,10 @@ class Scene:
     def reference(self) -> bytes:
         """samples.npz of a run that nothing happened to, with the same votes."""
         last = {t: len(votes) for t, votes in sorted(self.drawn.items())}
-        kept = self.private / f"{last}.npz"
+        kept = self.private / f"{self.generator.rpartition(':')[2]} {last}.npz"
         if not kept.exists():
             calm = Scene(self.private / secrets.token_hex(8), self.private)
+            calm.generator = self.generator
             calm.drawn_before = {t: k - 1 for t, k in last.items()}
             calm.recover()
             kept.write_bytes(calm.samples())

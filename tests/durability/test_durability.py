@@ -6,6 +6,7 @@ import pytest
 
 from tests.durability import kills
 from tests.durability.faults import Broken, Full
+from tests.durability.memory import out_of_memory
 from tests.durability.power import power_cuts
 from tests.durability.scene import Scene, private_images
 from tests.durability.sweeps import nth_faults, scenes
@@ -34,6 +35,12 @@ def test_nothing_is_lost_when_the_nth_operation_fails(
 def test_nothing_is_lost_when_the_power_goes(upload, tmp_path, private):
     scene = Scene(tmp_path / "scene", private, keep_features=upload, upload=upload)
     tally = power_cuts(scene, tmp_path / "cuts", every=17)
+    assert tally.lost == []
+    assert tally.tried > 8
+
+
+def test_nothing_is_lost_when_the_memory_of_the_gpu_runs_out(tmp_path, private):
+    tally = out_of_memory(scenes(tmp_path, private))
     assert tally.lost == []
     assert tally.tried > 8
 
