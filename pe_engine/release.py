@@ -21,7 +21,7 @@ from pe_engine.events import Event, Notice, Phase, Progress
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.privacy.mechanism import discrete_gaussian
 from pe_engine.storage import RunFolder
-from pe_engine.voting import nearest_candidates
+from pe_engine.voting import nearest_candidates, usable
 
 READ_BATCH = 256
 
@@ -107,10 +107,10 @@ class PrivateVoters:
             class_ids: int64 ``(N,)``.
 
         Raises:
-            GeneratorError: a candidate's features are not finite. Then no neighbours are nearest,
-                and one private image could vote twice for a candidate.
+            GeneratorError: a candidate's features are not ``usable``. Then no neighbours are
+                nearest, and one private image could vote twice for a candidate.
         """
-        if not np.isfinite(candidates).all():
+        if not usable(candidates).all():
             raise GeneratorError(
                 "Some synthetic images came out as no numbers at all, so that nothing can be "
                 "compared with them; no budget was spent on them. Choose another number format "

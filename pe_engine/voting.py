@@ -8,13 +8,15 @@ adds to the counts is said in ``counting``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 
 import numpy as np
 
 QUERY_BATCH = 1024
 SPARE_NEIGHBOURS = 3
-LARGEST_NORM = 1e18  # of private features; the squares of what is compared fit float32
+LARGEST_NORM = 1e18
+TINY = float(np.finfo(np.float32).tiny)
 _ROWS_PER_EXACT_CHUNK = 256
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
@@ -36,29 +38,36 @@ def nearest_candidates(
     Args:
         private: float32 ``(M, D)``, all private images.
         rows: int64 ``(m,)``, m >= 0, those of this class.
-        candidates: float32 ``(N, D)``, N >= ``neighbours``, finite.
+        candidates: float32 ``(N, D)``, N >= ``neighbours``, all ``usable``.
         neighbours: k >= 1.
         metric: "l2", "ip" (inner product) or "cosine".
         search: "faiss" or "torch".
         device: "cpu" or "cuda".
 
     Returns:
-        int64 ``(m, k)``, from the nearest on; -1 throughout for a row with a value that is not
-        finite, or so large that its square would not be.
+        int64 ``(m, k)``, from the nearest on; -1 throughout for a row that is not ``usable``.
     """
     chosen = np.full((len(rows), neighbours), -1, np.int64)
     space = _Space(candidates, neighbours, metric, search, device)
     # every batch has the same shape, so that the library runs the same kernels on each row
     queries = np.zeros((QUERY_BATCH, private.shape[1]), np.float32)
-    largest = LARGEST_NORM / np.sqrt(private.shape[1])
     for start in range(0, len(rows), QUERY_BATCH):
         places = np.arange(start, min(start + QUERY_BATCH, len(rows)))
         batch = private[rows[places]]
-        finite = (np.abs(batch) <= largest).all(axis=1)  # value by value: no sum, no rounding
-        queries[: len(batch)] = np.where(finite[:, None], batch, 0)
-        chosen[places[finite]] = space.nearest(queries)[: len(batch)][finite]
+        votes = usable(batch)
+        queries[: len(batch)] = np.where(votes[:, None], batch, 0)
+        chosen[places[votes]] = space.nearest(queries)[: len(batch)][votes]
         yield
     return chosen
+
+
+def usable(features: np.ndarray) -> np.ndarray:
+    """bool ``(n,)``: rows of finite values whose squares have a finite sum, with room to spare.
+
+    Told value by value, so that no sum's rounding decides.
+    """
+    largest = np.maximum(features.max(axis=1), -features.min(axis=1))
+    return largest <= LARGEST_NORM / math.sqrt(features.shape[1])
 
 
 class _Space:
@@ -72,9 +81,9 @@ class _Space:
         self, candidates: np.ndarray, neighbours: int, metric: str, search: str, device: str
     ) -> None:
         self._k = neighbours
-        self._cosine = metric == "cosine"
+        cosine = metric == "cosine"
         self._l2 = metric == "l2"
-        features = np.ascontiguousarray(self._prepared(candidates))
+        features = np.ascontiguousarray(_of_length_one(candidates) if cosine else candidates)
         self._members = _groups_of_equal_rows(features, neighbours)
         self._features = features[self._members[:, 0]]
         build = _faiss_search if search == "faiss" else _torch_search
@@ -83,16 +92,21 @@ class _Space:
 
     def nearest(self, queries: np.ndarray) -> np.ndarray:
         """int64 ``(Q, k)``: the k nearest candidates of each query, ties to the lowest index."""
-        queries = self._prepared(queries)
+        # with "cosine" only candidates are scaled: a query's own length changes no order of theirs
         wanted = min(self._k + SPARE_NEIGHBOURS, len(self._features))
         distances, groups = self._search(queries, wanted)
         chosen = self._first_members(groups)
 
-        # A float32 sum of D products is off by at most about D u (|x|² + |y|²), u = 2^-24
-        # (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); two compared
-        # distances may each be off by that, and l2 holds twice the product.
-        norms = _squared_norms(queries) + self._largest_norm
-        slack = 4 * queries.shape[1] * 2.0**-24 * norms
+        # A float32 sum of D products is off by at most about D u |x| |y|, u = 2^-24 (Higham,
+        # Accuracy and Stability of Numerical Algorithms, section 3.1), and by a smallest number
+        # for each that underflows. Two compared distances may each be off by that; l2 holds twice
+        # the product and two sums of squares, and 2 |x| |y| <= |x|² + |y|².
+        norms = _squared_norms(queries)
+        if self._l2:
+            norms = norms + self._largest_norm
+        else:
+            norms = np.sqrt(norms) * math.sqrt(self._largest_norm)
+        slack = 4 * queries.shape[1] * (2.0**-24 * norms + TINY)
         gaps = np.diff(distances[:, : self._k + 1], axis=1)
         for row in np.flatnonzero((gaps <= slack[:, None]).any(axis=1)):
             chosen[row] = self._exact(queries[row], distances[row], groups[row], slack[row])
@@ -125,11 +139,10 @@ class _Space:
         order = np.argsort(members < 0, axis=1, kind="stable")[:, : self._k]
         return np.take_along_axis(members, order, axis=1)
 
-    def _prepared(self, features: np.ndarray) -> np.ndarray:
-        if not self._cosine:
-            return features
-        lengths = np.linalg.norm(features, axis=1, keepdims=True)
-        return features / np.maximum(lengths, np.float32(1e-30))
+
+def _of_length_one(features: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, np.float32(1e-30))
 
 
 def _squared_norms(features: np.ndarray) -> np.ndarray:
@@ -168,12 +181,15 @@ def _faiss_search(candidates: np.ndarray, l2: bool, device: str) -> Search:
 def _torch_search(candidates: np.ndarray, l2: bool, device: str) -> Search:
     import torch
 
+    from pe_engine.embedders.network import steady
+
     points = torch.from_numpy(candidates).to(device)
     norms = points.square().sum(dim=1)
 
     def search(queries: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         batch = torch.from_numpy(np.ascontiguousarray(queries)).to(device)
-        distances = -(batch @ points.T)  # (Q, N)
+        with steady():
+            distances = -(batch @ points.T)  # (Q, N)
         if l2:
             distances = 2 * distances + norms + batch.square().sum(dim=1, keepdim=True)
         values, indices = distances.topk(wanted, dim=1, largest=False, sorted=True)

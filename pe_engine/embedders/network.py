@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,10 +65,8 @@ class NetworkEmbedder:
         import torch
 
         features = torch.empty((len(images), self.dimension), device=self._device)
-        # kernels are never chosen by timing, and factors of a product keep all their bits
-        steady = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         try:
-            with torch.inference_mode(), steady:
+            with torch.inference_mode(), steady():
                 for start in range(0, len(images), self._batch_size):
                     part = images[start : start + self._batch_size]
                     batch = prepare(self._padded(part), self._inputs)
@@ -93,6 +92,22 @@ class NetworkEmbedder:
         batch = torch.zeros(shape, device=self._device)
         batch[: len(part)] = part
         return batch
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Kernels are never chosen by timing, and factors of a product keep all their bits, whatever
+    else in this process has asked for.
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def prepare(images: torch.Tensor, inputs: Inputs) -> torch.Tensor:
