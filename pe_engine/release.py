@@ -166,7 +166,8 @@ class PrivateVoters:
         digests: list[bytes] = []
         for batch in dataset.batches(self._config.image_size, READ_BATCH):
             rows = slice(len(digests), len(digests) + len(batch.images))
-            features[rows] = self._embedder.embed(batch.images)
+            if len(batch.images):
+                features[rows] = self._embedder.embed(batch.images)
             class_ids[rows] = batch.class_ids
             person_ids[rows] = batch.person_ids
             digests += batch.digests
