@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from gradio.components import Component
 
 from pe_engine.presets import PRESETS
 from pe_engine.ui import fields as form_fields
-from pe_engine.ui.fields import BUDGET_FIELDS, Form
+from pe_engine.ui.fields import BUDGET_FIELDS, NAMING_FIELDS, Form
 from pe_engine.ui.handlers import Handlers
-from pe_engine.ui.identity import Identity, who_asks
+from pe_engine.ui.identity import who_asks
 from pe_engine.ui.live import NO_RUN
 from pe_engine.ui.viewers import Viewers
 
@@ -108,23 +107,29 @@ def _wire_setup(
     source.source_changed(None, None, fields["public_class_names"], js="() => false")
 
     # One handler for both: a run started at once must not miss the name.
-    def describe_and_name(value: Any, rule: str, request: gr.Request) -> tuple[Any, ...]:
+    def describe_and_name(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
         name = value.get("name", "") if isinstance(value, dict) else ""
-        return *describe(value, rule, request), name
+        return *describe(request, value, *naming), name
 
-    def describe(value: Any, rule: str, request: gr.Request) -> tuple[Any, ...]:
-        return handlers.describe_source(who_asks(request), value, rule)
+    def describe(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
+        said = dict(zip(NAMING_FIELDS, naming, strict=True))
+        return handlers.describe_source(who_asks(request), value, said)
 
+    naming = [fields[name] for name in NAMING_FIELDS]
     source.source_changed(
         describe_and_name,
-        [source, fields["classes"]],
+        [source, *naming],
         [summary, fields["public_class_names"], problem, fields["dataset_name"]],
         trigger_mode="always_last",
         **QUIET,
     )
-    fields["classes"].input(
+    gr.on(
+        [
+            *(fields[name].input for name in ("classes", "persons")),
+            fields["class_names"].blur,  # and not at every letter
+        ],
         describe,
-        [source, fields["classes"]],
+        [source, *naming],
         [summary, fields["public_class_names"], problem],
         trigger_mode="always_last",
         **QUIET,
@@ -191,12 +196,18 @@ def _wire_live(
     def resume(value: Any, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         return handlers.resume(who_asks(request), _run_id(event), value)
 
+    def stop(event: gr.EventData, request: gr.Request) -> str:
+        return handlers.stop(who_asks(request), _run_id(event))
+
+    def delete(event: gr.EventData, request: gr.Request) -> str:
+        return handlers.delete(who_asks(request), _run_id(event))
+
     page.load(attach_by_address, None, live, **stream)
     live.attach_run(attach, None, live, **stream)
     live.leave_run(leave, None, live, **stream)
-    live.stop_run(_on_run(handlers.stop), None, problem, **stream)
+    live.stop_run(stop, None, problem, **stream)
     live.resume_run(resume, source, told, **stream)
-    live.delete_run(_on_run(handlers.delete), None, problem, **stream)
+    live.delete_run(delete, None, problem, **stream)
 
 
 def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropdown) -> None:
@@ -216,13 +227,6 @@ def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropd
 
     preset.input(fill, preset, [preset, *components], **QUIET)
     page.load(restore, None, [preset, *components], **QUIET)
-
-
-def _on_run(action: Callable[[Identity, str], str]) -> Callable[..., str]:
-    def act(event: gr.EventData, request: gr.Request) -> str:
-        return action(who_asks(request), _run_id(event))
-
-    return act
 
 
 def _run_id(event: gr.EventData) -> str:
