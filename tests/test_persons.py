@@ -148,6 +148,13 @@ def test_folders_of_persons_name_no_classes(tmp_path):
     assert found(by_name)[:3] == (("cat", "dog"), ["cat", "dog", "cat"], [0, 0, 1])
 
 
+def test_an_image_in_the_folder_of_a_class_hides_no_class(tmp_path):
+    names = ["cat/x.png", "cat/anna/1.png", "dog/ben/1.png"]
+    dataset = open_dataset(folder_of(tmp_path / "f", names), "folder", persons="folder")
+    assert found(dataset)[:2] == (("cat", "dog"), ["cat", "dog"])
+    assert len(dataset.skipped) == 1  # x is of the person "cat" and of no class
+
+
 def test_a_batch_says_whose_its_images_are(tmp_path):
     names = ["anna/1.png", "ben/1.png", "ben/2.png", "carl/1.png"]
     source = folder_of(tmp_path / "f", names)
