@@ -2,7 +2,17 @@
 # torch wheel for Linux brings its own CUDA libraries.
 #
 #   docker build -t private-evolution-studio .
-#   docker run -p 127.0.0.1:7860:7860 -v pe-data:/data private-evolution-studio
+#   docker run -e PE_AUTH=name:password -p 127.0.0.1:7860:7860 -v pe-data:/data \
+#       private-evolution-studio
+#
+# Inside a container the page listens on all addresses, so it asks for a login and does not start
+# without one. PE_AUTH holds one account a line; --env-file keeps passwords out of the shell's
+# history. On a Hugging Face Space whose card says `hf_oauth: true` its visitors log in with their
+# own accounts instead, and PE_ALLOWED_USERS, a list of names, says who may come in.
+#
+# Passwords and images travel as they are: put a proxy with TLS in front before others reach it,
+# and set FORWARDED_ALLOW_IPS to the proxy's address, so that cookies are marked as secure. The
+# proxy should also end connections that send their headers too slowly.
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 \
