@@ -36,6 +36,8 @@ BUDGET_FIELDS = (
     "persons",
     "person_votes",
 )
+NAMING_FIELDS = ("classes", "class_names", "persons")
+"""What decides whose and of which class the private images are."""
 OWNERS = frozenset(
     {
         *("dataset_name", "public_class_names", "class_names", "persons", "person_votes"),
