@@ -195,3 +195,28 @@ RUNS: dict[str, Callable[[Path], None]] = {
     "a run.json with classes that are a number": _json(class_names=5),
     "a run.json with names nobody knows": _json(evil=1),
 }
+
+SETTINGS = {
+    "nothing": "",
+    "a number": "5",
+    "a list": "[1]",
+    "null": "null",
+    "a text": '"x"',
+    "an empty object": "{}",
+    "an unknown name": '{"evil": 1}',
+    "half an object": '{"dataset_name": ',
+    "a budget of NaN": '{"dataset_name": "x", "epsilon": NaN}',
+    "a budget of infinity": '{"dataset_name": "x", "epsilon": Infinity}',
+    "a negative budget": '{"dataset_name": "x", "epsilon": -1}',
+    "a budget that is a text": '{"dataset_name": "x", "epsilon": "8"}',
+    "a budget that is true": '{"dataset_name": "x", "epsilon": true}',
+    "iterations that are a list": '{"dataset_name": "x", "iterations": [1]}',
+    "10**400 iterations": '{"dataset_name": "x", "iterations": 1' + "0" * 400 + "}",
+    "a number of 10,000 digits": '{"dataset_name": "x", "iterations": ' + "1" * 10_000 + "}",
+    "samples that are no list": '{"dataset_name": "x", "num_samples": 5}',
+    "samples that are texts": '{"dataset_name": "x", "num_samples": ["a"]}',
+    "a generator that is a module": '{"dataset_name": "x", "generator": "os:system"}',
+    "prompts that are a number": '{"dataset_name": "x", "prompts": 5}',
+    "a name that is a list": '{"dataset_name": ["x"]}',
+    "an object nested 100,000 deep": '{"dataset_name": ' + "[" * 100_000,
+}

@@ -183,7 +183,7 @@ NAMES = {
     "letters that look like others": "g\u043e\u043ed.png",
     "pictures": "😀🦄.png",
     "a name of Windows' devices": "con.png",
-    "backslashes": "..\\..\\odd.png",
+    "backslashes": "a\\..\\odd.png",
     "a drive letter": "C:odd.png",
     "255 bytes": "x" * 251 + ".png",
     "signs that formats replace": "%s%n{0}${x}.png",

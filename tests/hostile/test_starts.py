@@ -17,17 +17,8 @@ from pe_engine.privacy.ledger import Ledger
 from pe_engine.starting import settled, start_run
 from pe_engine.storage import RunFolder
 from tests.hostile.making import folder, image
-from tests.hostile.start_cases import PICTURES, RUNS, npy, npz
-
-CONFIG = RunConfig(
-    dataset_name="hostile",
-    prompts=("x",),
-    iterations=3,
-    num_samples=(6,),
-    lookahead=0,
-    epsilon=5.0,
-    image_size=16,
-)
+from tests.hostile.start_cases import PICTURES, RUNS, SETTINGS, npy, npz
+from tests.hostile.table import CONFIG
 
 
 @pytest.fixture
@@ -82,32 +73,6 @@ def test_what_the_hostile_ones_are_made_of_is_sound(place, private, finished):
     start_run(place / "out", replace(CONFIG, initial=str(finished)), private, ledger)
     given = initial.read(replace(CONFIG, initial=str(place / "given.npz")), ("",))
     assert (given.population.images == 100).all()
-
-
-SETTINGS = {
-    "nothing": "",
-    "a number": "5",
-    "a list": "[1]",
-    "null": "null",
-    "a text": '"x"',
-    "an empty object": "{}",
-    "an unknown name": '{"evil": 1}',
-    "half an object": '{"dataset_name": ',
-    "a budget of NaN": '{"dataset_name": "x", "epsilon": NaN}',
-    "a budget of infinity": '{"dataset_name": "x", "epsilon": Infinity}',
-    "a negative budget": '{"dataset_name": "x", "epsilon": -1}',
-    "a budget that is a text": '{"dataset_name": "x", "epsilon": "8"}',
-    "a budget that is true": '{"dataset_name": "x", "epsilon": true}',
-    "iterations that are a list": '{"dataset_name": "x", "iterations": [1]}',
-    "10**400 iterations": '{"dataset_name": "x", "iterations": 1' + "0" * 400 + "}",
-    "a number of 10,000 digits": '{"dataset_name": "x", "iterations": ' + "1" * 10_000 + "}",
-    "samples that are no list": '{"dataset_name": "x", "num_samples": 5}',
-    "samples that are texts": '{"dataset_name": "x", "num_samples": ["a"]}',
-    "a generator that is a module": '{"dataset_name": "x", "generator": "os:system"}',
-    "prompts that are a number": '{"dataset_name": "x", "prompts": 5}',
-    "a name that is a list": '{"dataset_name": ["x"]}',
-    "an object nested 100,000 deep": '{"dataset_name": ' + "[" * 100_000,
-}
 
 
 @pytest.mark.parametrize("what", SETTINGS)
