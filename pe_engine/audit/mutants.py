@@ -246,8 +246,8 @@ MUTANTS = (
         (
             Edit(
                 "voting.py",
-                "finite = (np.abs(batch) <= largest).all(axis=1)",
-                "finite = np.ones(len(batch), bool)",
+                "votes = usable(batch)",
+                "votes = np.ones(len(batch), bool)",
             ),
         ),
     ),

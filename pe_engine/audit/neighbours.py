@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -71,6 +73,8 @@ def added_or_removed(layout: Layout) -> Iterator[Neighbour]:
     yield Neighbour("an image removed", _without(files, layout.name("1", "", "52")))
     yield Neighbour("an image without finite features added", {before: _nowhere(), **files}, 0)
     yield Neighbour("a corrupt file added", {before: files[_last(files)][:90], **files}, 0)
+    yield Neighbour("a picture of more pixels than are read added", {before: _huge(), **files}, 0)
+    yield Neighbour("a large image added", {before: png(_large()), **files})
     yield Neighbour("a file added that is no image", {**files, "0/notes.txt": b"private"}, 0)
     new = layout.name("new", "", "00")
     yield Neighbour(
@@ -117,6 +121,18 @@ def _noise(kind: int, number: int) -> np.ndarray:
 
 def _nowhere() -> bytes:
     return png(np.full((SIDE, SIDE, 3), MAGENTA, np.uint8))
+
+
+def _large() -> np.ndarray:
+    """uint8 ``(96, 96, 3)``: a file that is not decoded where tiny ones are."""
+    return np.random.default_rng(10).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+
+
+def _huge() -> bytes:
+    """A PNG file that says it has 60,000 x 60,000 pixels (ISO/IEC 15948, 11.2.2)."""
+    tiny = png(_noise(7, 4))
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + tiny[24:29]
+    return tiny[:12] + header + struct.pack(">I", zlib.crc32(header)) + tiny[33:]
 
 
 def _last(files: Files) -> str:
