@@ -6,8 +6,8 @@
 #       private-evolution-studio
 #
 # Inside a container the page listens on all addresses, so it asks for a login and does not start
-# without one. PE_AUTH holds one account a line; --env-file keeps passwords out of the shell's
-# history. On a Hugging Face Space whose card says `hf_oauth: true` its visitors log in with their
+# without one. PE_AUTH holds one account a line; `-e PE_AUTH` alone takes it from the shell's
+# environment. On a Hugging Face Space whose card says `hf_oauth: true` visitors log in with their
 # own accounts instead, and PE_ALLOWED_USERS, a list of names, says who may come in.
 #
 # Passwords and images travel as they are: put a proxy with TLS in front before others reach it,

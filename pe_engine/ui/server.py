@@ -51,6 +51,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         port=port,
         http="h11",  # the one that bounds headers
         ws="none",
+        server_header=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
