@@ -2,8 +2,10 @@
 
 import pytest
 
+from pe_engine import release
 from pe_engine.audit import calibration, canaries, command, committed, noise
 from pe_engine.audit.finding import Finding
+from pe_engine.cli import main
 
 COINS = 20_241_101  # fixed: a false alarm must be the noise's fault, once in 10,000 times
 AUDITS = {
@@ -58,3 +60,20 @@ def test_the_exit_code_is_0_only_if_all_is_as_it_should_be(
     assert "coins 7" in told.out
     assert "variance" in told.err
     assert not home.exists()
+
+
+def test_the_command_line_says_what_to_audit(monkeypatch):
+    asked = []
+    monkeypatch.setattr(command, "run", lambda *given: asked.append(given) or 0)
+    assert main(["audit"]) == 0
+    assert main(["audit", "--full", "--halve-noise", "--coins", "3"]) == 0
+    assert asked == [(False, False, None), (True, True, 3)]
+
+
+def test_half_noise_ends_with_its_context():
+    right = release.discrete_gaussian
+    with command.half_noise(True):
+        assert release.discrete_gaussian is not right
+    with command.half_noise(False):
+        assert release.discrete_gaussian is right
+    assert release.discrete_gaussian is right
