@@ -84,6 +84,12 @@ def remove_parts(folder: Path) -> None:
         left.unlink()
 
 
+def sync_all() -> None:
+    """Make all that was written outlast a power cut: for very many files at once."""
+    if os.name != "nt":
+        os.sync()
+
+
 def sync_folder(path: Path) -> None:
     """Make what was created or renamed in a folder outlast a power cut."""
     if os.name == "nt":  # Windows cannot open a folder; its rename is already journalled

@@ -18,7 +18,7 @@ from pe_engine.ownership import read_owner, write_owner
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run
 from pe_engine.starting import start_run
-from pe_engine.storage import RunFolder, owner_folder
+from pe_engine.storage import RunFolder, owner_folder, remove_cut_off
 
 SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")
 """Seconds to load; done while the visitor still chooses, so that the first images come at once."""
@@ -54,6 +54,7 @@ class JobManager:
     ) -> None:
         """``limits``: on the private data sets that are submitted; ``quota``: on the runs."""
         self._runs_folder = owner_folder(home / "runs")
+        remove_cut_off(self._runs_folder)
         self._ledger = Ledger(home)
         self._limits = limits
         self._quota = quota or Quota()
@@ -209,7 +210,8 @@ class JobManager:
 
     def _check_quota(self, owner: str, new: bool) -> None:
         quota = self._quota
-        live = [run for run in (self._current, *self._waiting) if run is not None]
+        asked = (self._current, *self._waiting)
+        live = [run for run in asked if run is not None and not run.snapshot.status.ended]
         if len(live) + self._starting.total() >= quota.waiting:
             raise RunError(
                 f"{len(live)} runs are waiting already, the most this server takes. Try again when "

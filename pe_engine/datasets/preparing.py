@@ -25,6 +25,7 @@ from pe_engine.datasets import DATASETS, DataSet
 from pe_engine.datasets.downloading import DownloadError, download
 from pe_engine.datasets.words import amount
 from pe_engine.errors import DataError
+from pe_engine.files import part_of, put_in_place, sync_all, sync_folder
 from pe_engine.images import png_bytes
 
 
@@ -87,7 +88,7 @@ def _fetched(name: str, target: Path, say: Callable[[str], None]) -> Path:
         raise DataError(
             f"{dataset.archive} is only given to people who log in. {_by_hand(name, target)}"
         )
-    part = target.with_name(f".{target.name}.part")
+    part = part_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0
     _check_room(target, dataset.room + max(0, dataset.size - have))
@@ -100,7 +101,8 @@ def _fetched(name: str, target: Path, say: Callable[[str], None]) -> Path:
             f"{dataset.archive} cannot be had: {error}.{again if part.exists() else ''} "
             f"{_by_hand(name, target)}"
         ) from error
-    return part.replace(archive)
+    put_in_place(part, archive)
+    return archive
 
 
 def _by_hand(name: str, target: Path) -> str:
@@ -163,9 +165,11 @@ def _write(
                 (new / folder).mkdir()
             (new / folder / name).write_bytes(png_bytes(pixels))
             counts[folder] += 1
+        sync_all()
         if target.exists():
             target.rmdir()
         new.rename(target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise

@@ -15,6 +15,7 @@ from typing import Any
 from pe_engine import hub
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import GeneratorError
+from pe_engine.files import part_of, put_in_place
 from pe_engine.hub import Refused
 
 
@@ -88,7 +89,9 @@ class FileWeights:
             request = urllib.request.Request(self.url, method="HEAD")
             urllib.request.urlopen(request, timeout=hub.TIMEOUT).close()
             path.parent.mkdir(parents=True, exist_ok=True)
-            download_url_to_file(self.url, str(path), hash_prefix=self.sha256, progress=False)
+            part = part_of(path)
+            download_url_to_file(self.url, str(part), hash_prefix=self.sha256, progress=False)
+            put_in_place(part, path)
         except HTTPError as error:
             answer = f"{host} answers {error.code}"
             raise Refused(answer, "Try again later") from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from pe_engine.decoding import DamagedError, UnreadableError, decode
 from pe_engine.errors import GeneratorError
-from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder
+from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder, sync_folder
 from pe_engine.generators.calling import Passing
 from pe_engine.images import png_bytes
 
@@ -58,8 +58,8 @@ class Answers:
 class Waste:
     """The calls that a service may have charged for although no image came of them.
 
-    They are told in a file, a line for each, there for good once ``add`` returns; safe from any
-    thread.
+    They are told in a file, an end of line for each, there for good once ``add`` returns; safe from
+    any thread.
 
     Args:
         folder: made if missing, for its owner alone.
@@ -85,9 +85,12 @@ class Waste:
             how = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             descriptor = os.open(self._path, how, OWNER_ONLY_FILE)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(f"{key}\n".encode())
+                # begins with its end of line, so that it counts even if it is cut off
+                file.write(f"\n{key}".encode())
                 file.flush()
                 os.fsync(file.fileno())
+            if not self._told:
+                sync_folder(self._path.parent)
             self._told += 1
 
 
