@@ -210,8 +210,8 @@ class JobManager:
 
     def _check_quota(self, owner: str, new: bool) -> None:
         quota = self._quota
-        asked = (self._current, *self._waiting)
-        live = [run for run in asked if run is not None and not run.snapshot.status.ended]
+        asked = {run for run in (self._current, *self._waiting) if run is not None}
+        live = [run for run in asked if not run.snapshot.status.ended]
         if len(live) + self._starting.total() >= quota.waiting:
             raise RunError(
                 f"{len(live)} runs are waiting already, the most this server takes. Try again when "

@@ -41,10 +41,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(home: Path, port: int | None = None) -> Iterator[str]:
-    """Run ``app.py`` with ``PE_HOME=home`` and give its address; end it when left."""
+def serve(home: Path, port: int | None = None, auth: str = "") -> Iterator[str]:
+    """Run ``app.py`` with ``PE_HOME=home`` and give its address; end it when left.
+
+    Args:
+        auth: accounts, as in ``PE_AUTH``.
+    """
     port = port or free_port()
-    environment = os.environ | {"PE_HOME": str(home)}
+    environment = os.environ | {"PE_HOME": str(home), "PE_AUTH": auth}
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment
     )

@@ -224,14 +224,14 @@ def test_a_dropped_folder_is_walked(tab):
     expect(tab.locator("#summary")).to_be_hidden()
 
 
-def test_stop_resume_and_a_second_tab(tab, browser, address):
+def test_stop_resume_and_a_second_tab(tab):
     open_page(tab)
     try_example(tab)
     set_budget(tab, iterations=100, samples=400)
     run_id = start(tab)
     tab.get_by_role("button", name="Stop").click()
     wait_for(tab, "stopped")
-    other = browser.new_context(base_url=address).new_page()
+    other = tab.context.new_page()
     other.goto(f"/?run={run_id}")
     wait_for(other, "stopped")
     expect(tab.get_by_role("link", name="Download zip")).to_be_hidden()
@@ -244,7 +244,7 @@ def test_stop_resume_and_a_second_tab(tab, browser, address):
         either.wait_for_selector(".tile img")
     other.get_by_role("button", name="Stop").click()
     wait_for(tab, "stopped")
-    other.context.close()
+    other.close()
 
     tab.get_by_role("button", name="Delete").click()
     tab.get_by_role("button", name="Delete the run").click()

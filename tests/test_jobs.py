@@ -1,0 +1,120 @@
+"""Whose runs are, how many there may be, and how many are kept in memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from pe_engine import jobs
+from pe_engine.errors import DataError, RunError
+from pe_engine.jobs import JobManager, Quota
+from pe_engine.ownership import NOBODY, read_owner, write_owner
+from pe_engine.runner import Status
+
+ME, OTHER = "1" * 64, "2" * 64
+
+
+@pytest.fixture
+def quick(config):
+    return replace(config, iterations=1, lookahead=0)
+
+
+@pytest.fixture
+def long(config):
+    return replace(config, iterations=50, num_samples=(300,))
+
+
+def manager(home, **quota):
+    return JobManager(home, quota=Quota(**quota))
+
+
+def test_who_owns_a_run_is_kept_through_a_restart(home, quick, digits):
+    first = manager(home)
+    owned, free = (first.submit(quick, digits, owner=owner) for owner in (ME, None))
+    for run in (owned, free):
+        run.wait(60)
+    first.close()
+    second = manager(home)
+    assert second.owner(owned.run_id) == ME
+    assert second.owner(free.run_id) is None
+    assert second.exists(owned.run_id) and not second.exists("0" * 32)
+    assert not second.exists("../runs")
+    second.close()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"{}", b"null", b"\xff"])
+def test_a_damaged_owner_is_nobody(tmp_path, damaged):
+    assert read_owner(tmp_path) is None
+    write_owner(tmp_path, ME)
+    assert read_owner(tmp_path) == ME
+    (tmp_path / "owner.json").write_bytes(damaged)
+    assert read_owner(tmp_path) == NOBODY
+
+
+def test_a_full_queue_and_too_many_runs_of_one_are_sentences(home, long, digits, ledger):
+    queue = manager(home, waiting=3, live=2)
+    mine = [queue.submit(long, digits, owner=ME) for _ in range(2)]
+    before = ledger.datasets()
+    with pytest.raises(RunError, match="You have 2 runs waiting or running"):
+        queue.submit(long, digits, owner=ME)
+    assert ledger.datasets() == before
+    theirs = queue.submit(long, digits, owner=OTHER)
+    with pytest.raises(RunError, match="3 runs are waiting already"):
+        queue.submit(long, digits, owner="3" * 64)
+    for run in (theirs, *mine):
+        queue.stop(run.run_id)
+    assert {run.wait(60).status for run in (theirs, *mine)} == {Status.STOPPED}
+    again = queue.resume(mine[0].run_id)
+    queue.resume(mine[1].run_id)
+    with pytest.raises(RunError, match="You have 2 runs"):
+        queue.submit(long, digits, owner=ME)
+    queue.stop(again.run_id)
+    queue.close()
+
+
+def test_kept_runs_of_one_are_counted(home, quick, digits):
+    queue = manager(home, kept=2)
+    first, second = (queue.submit(quick, digits, owner=ME) for _ in range(2))
+    second.wait(60)
+    with pytest.raises(RunError, match="You have 2 runs here"):
+        queue.submit(quick, digits, owner=ME)
+    queue.submit(quick, digits, owner=OTHER).wait(60)
+    queue.delete(first.run_id)
+    queue.submit(quick, digits, owner=ME).wait(60)
+    queue.close()
+
+
+def test_a_refused_start_gives_its_place_back(home, quick, digits, tmp_path):
+    queue = manager(home, live=1)
+    with pytest.raises(DataError):
+        queue.submit(quick, tmp_path / "nowhere", owner=ME)
+    for _ in range(2):
+        queue.submit(quick, digits, owner=ME).wait(60)  # one that has ended takes no place
+    queue.close()
+
+
+def test_runs_that_were_only_looked_at_leave_memory(home, quick, digits, monkeypatch):
+    monkeypatch.setattr(jobs, "RUNS_AT_REST", 2)
+    queue = manager(home)
+    made = [queue.submit(quick, digits) for _ in range(4)]
+    for run in made:
+        run.wait(60)
+    for run in (*made, made[0], made[2]):
+        assert queue.get(run.run_id).run_id == run.run_id
+    assert list(queue._runs) == [made[0].run_id, made[2].run_id]
+    queue.close()
+
+
+def test_a_run_that_waits_or_works_stays_in_memory(home, quick, long, digits, monkeypatch):
+    monkeypatch.setattr(jobs, "RUNS_AT_REST", 1)
+    queue = manager(home)
+    done = [queue.submit(quick, digits) for _ in range(3)]
+    for run in done:
+        run.wait(60)
+    live = [queue.submit(long, digits) for _ in range(2)]
+    for run in done:
+        queue.get(run.run_id)
+    assert [queue.get(run.run_id) for run in live] == live
+    for run in live:
+        queue.stop(run.run_id)
+        run.wait(60)
+    queue.close()
