@@ -1,5 +1,6 @@
 """Run folders: complete or not at all, and for the owner only."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from pe_engine.errors import RunError
 from pe_engine.population import Population
-from pe_engine.storage import RunFolder, atomic_write, home_folder
+from pe_engine.storage import RunFolder, atomic_write, home_folder, remove_cut_off
 from tests.conftest import ROOT
 
 
@@ -130,3 +131,57 @@ def test_a_folder_in_use_is_not_taken(tmp_path, folder):
 def test_home_follows_the_environment(home):
     assert home_folder() == home
     assert home.is_dir()
+
+
+def test_what_a_crash_cut_off_is_deleted(tmp_path, folder):
+    left = [tmp_path / ".run.new", tmp_path / ".run.deleted" / "private"]
+    parts = [folder.path / ".samples.npz.part", folder.path / "private" / ".features.npz.part"]
+    for path in left:
+        path.mkdir(parents=True)
+    for path in parts:
+        path.write_bytes(b"half")
+    with folder.locked():
+        assert not any(path.exists() for path in [*left, *parts])
+    other = tmp_path / f".{'0' * 32}.deleted"
+    (other / "private").mkdir(parents=True)
+    remove_cut_off(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pe_engine.storage.sync_folder", full)  # once it has its name
+    with pytest.raises(OSError, match="No space"):
+        RunFolder(tmp_path / "run").create({"run_id": "r"})
+    monkeypatch.undo()
+    assert not RunFolder(tmp_path / "run").exists()
+    RunFolder(tmp_path / "run").create({"run_id": "r"})
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_upload_that_lies_on_another_disk_is_copied(tmp_path, folder, monkeypatch):
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(b"zip")
+    rename = Path.replace
+
+    def across(self, target):
+        if self == upload:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    folder.adopt_source(upload, upload=True)
+    assert not upload.exists()
+    assert folder.read_source().read_bytes() == b"zip"
+
+
+def test_the_images_given_last_are_read(tmp_path, folder):
+    upload = tmp_path / "upload.zip"
+    for _ in range(2):
+        upload.write_bytes(b"zip")
+        folder.adopt_source(upload, upload=True)
+        assert folder.read_source() == folder.path / "private" / "upload.zip"
+        folder.adopt_source(Path("/data"), upload=False)
+        assert folder.read_source() == Path("/data")
