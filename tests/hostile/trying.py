@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from pe_engine.data import LOCAL_LIMITS, Limits, open_dataset
+from pe_engine.data import LOCAL_LIMITS, Limits, PrivateDataset, open_dataset
 from pe_engine.errors import PEError
 
 SIZE = 16
@@ -42,3 +43,19 @@ def tried(source: Path, classes: str = "none", limits: Limits = LOCAL_LIMITS) ->
     except PEError as error:
         return Outcome(np.concatenate(images), skipped, str(error))
     return Outcome(np.concatenate(images), skipped)
+
+
+both_kinds = pytest.mark.parametrize("kind", ["folder", "zip"])
+
+
+def read_all(data: PrivateDataset, size: int = 8, **options) -> tuple[np.ndarray, list, dict]:
+    """Images, class names of them, and reason by name of what was skipped at any time."""
+    batches = list(data.batches(size, **options))
+    ids = np.concatenate([batch.class_ids for batch in batches])
+    skipped = [*data.skipped, *(one for batch in batches for one in batch.skipped)]
+    assert batches[-1].done == len(data)
+    return (
+        np.concatenate([batch.images for batch in batches]),
+        [data.class_names[i] for i in ids],
+        {one.name: one.reason for one in skipped},
+    )
