@@ -169,15 +169,6 @@ def test_so_many_calls_may_bring_no_image(kind, most_calls, allowed):
     assert checked_options(kind, {"most_calls": most_calls}).may_waste == allowed
 
 
-def test_a_wasted_call_counts_even_if_what_tells_of_it_was_cut_off(tmp_path):
-    Waste(tmp_path, 9).add("one")
-    with (tmp_path / "wasted.txt").open("ab") as file:
-        file.write(b"\ntw")  # and then the power went
-    resumed = Waste(tmp_path, 9)
-    resumed.add("three")
-    assert len(resumed) == len(Waste(tmp_path, 0)) == 3
-
-
 UNUSABLE = {
     "half": Reply(200, b'{"created": 1, "da'),
     "cut": Reply(200, b"{}", promised=100),
