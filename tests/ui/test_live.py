@@ -12,7 +12,7 @@ from pe_engine.boundary import shown
 from pe_engine.events import Phase
 from pe_engine.snapshot import GenerationView, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
-from pe_engine.ui.identity import STRANGER
+from pe_engine.ui.identity import STRANGER, Identity
 from pe_engine.ui.live import (
     live_view,
     overall_fraction,
@@ -142,3 +142,25 @@ def test_a_gallery_has_whole_rows_of_every_class():
 def test_a_small_or_empty_class_shows_what_it_has():
     rows = gallery_rows(np.array([0, 0, 2]), ("a", "b", "c", "d"))
     assert [row["indices"] for row in rows] == [[0, 1], [], [2], []]
+
+
+def test_the_oldest_of_too_many_tabs_is_told_no_more(snapshot, monkeypatch, tmp_path):
+    run = SimpleNamespace(snapshot=snapshot, folder=tmp_path)
+    monkeypatch.setattr("pe_engine.ui.viewers.find_run", lambda *_: run)
+    monkeypatch.setattr("pe_engine.ui.viewers.POLL_SECONDS", 0)
+    monkeypatch.setattr("pe_engine.ui.viewers.HEARTBEAT_SECONDS", -1)
+    monkeypatch.setattr("pe_engine.ui.viewers.MAX_TABS", 2)
+    viewers, me, other = Viewers(None, owner=True), Identity("1" * 64), Identity("2" * 64)
+
+    async def watch():
+        tabs = [viewers.attach(me, f"tab {i}", "run") for i in range(3)]
+        tabs.append(viewers.attach(other, "tab 0", "run"))
+        for tab in tabs:
+            await anext(tab)
+        told = [await anext(tab, None) is not None for tab in tabs]
+        for tab in tabs:
+            await tab.aclose()
+        return told
+
+    assert asyncio.run(watch()) == [False, True, True, True]
+    assert viewers._watching == {}
