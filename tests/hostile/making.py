@@ -159,6 +159,13 @@ def many_scans(width: int, height: int, scans: int) -> bytes:
     return whole[:-2] + last * scans + b"\xff\xd9"
 
 
+def without(data: bytes, marker: int) -> bytes:
+    """A JPEG without its segments of this kind."""
+    while (at := data.find(bytes([0xFF, marker]))) >= 0:
+        data = data[:at] + data[at + 2 + struct.unpack_from(">H", data, at + 2)[0] :]
+    return data
+
+
 def riff(kind: bytes, content: bytes, length: int | None = None) -> bytes:
     body = b"WEBP" + kind + struct.pack("<I", len(content)) + content
     return b"RIFF" + struct.pack("<I", len(body) if length is None else length) + body

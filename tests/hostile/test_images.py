@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.hostile.image_cases import ACCEPTED, CASES, SLOW, WHOLE
+from tests.hostile.image_case import ACCEPTED, SLOW
+from tests.hostile.image_cases import CASES, WHOLE
 from tests.hostile.making import folder, image, packed
 from tests.hostile.trying import tried
 

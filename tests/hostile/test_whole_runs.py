@@ -26,7 +26,8 @@ from pe_engine.privacy.ledger import Ledger
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
 from tests.conftest import ROOT
-from tests.hostile.image_cases import CASES, SLOW
+from tests.hostile.image_case import SLOW
+from tests.hostile.image_cases import CASES
 from tests.hostile.making import folder, image, many_scans, noisy, packed
 
 sys.path.append(str(ROOT / "tests" / "ui"))
