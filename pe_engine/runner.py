@@ -164,7 +164,7 @@ class Run:
                 self._follow(events, lease)
             else:
                 self._ledger.close_run(self.run_id)
-            outcome = Status.DONE if self.zip_path.is_file() else Status.STOPPED
+            outcome = self._outcome()
             error = ""
         except Interrupted:  # after it was given up
             error = ""
@@ -181,11 +181,14 @@ class Run:
             self._dataset = None
             with self._lock:
                 self._lease = None
-                if lease.given_up.is_set():
-                    self._publish(error="")  # its call has come back at last: it can be resumed
+                if lease.given_up.is_set():  # its call has come back at last: it can be resumed
+                    self._rest(self._outcome(), "")
                 else:
                     self._rest(outcome, error)
                     self._ended.set()
+
+    def _outcome(self) -> Status:
+        return Status.DONE if self.zip_path.is_file() else Status.STOPPED
 
     def _begins(self, lease: Lease) -> bool:
         """Say that the run is running, unless it was stopped before."""
