@@ -306,7 +306,7 @@ WHOLES = {
         _of_many("{}/".format, 60_000), refused="There is no image in it"
     ),
     "a zip of folders whose names fill the memory": ZipCase(
-        _of_many(_deep, 40), refused=TOO_MANY, limits=Limits(members=1000)
+        _of_many(_deep, 15), refused=TOO_MANY, limits=Limits(members=1000)
     ),
     "an empty zip": ZipCase(_of_many(str, 0), refused="There is no image in it"),
     "a zip of one text": ZipCase(_of_many(str, 1, b"x"), refused="There is no image in it"),
