@@ -174,7 +174,10 @@ class PrivateVoters:
             yield Progress(generation, Phase.PRIVATE, batch.done, len(dataset))
         found = len(digests)
         self._check_pool(set(digests))
-        self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests))
+        persons = None
+        if self._config.unit == "person":
+            persons = self._ledger.persons_fingerprint(digests, person_ids[:found].tolist())
+        self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests), persons)
         skipped = len(dataset.skipped) + len(dataset) - found
         if skipped:
             said = f"{skipped:,} files could not be used as images; left out."

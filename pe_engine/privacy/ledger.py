@@ -12,7 +12,8 @@ import hmac
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -69,6 +70,18 @@ class Ledger:
             mac.update(digest)
         return mac.hexdigest()
 
+    def persons_fingerprint(self, digests: Sequence[bytes], person_ids: Sequence[int]) -> str:
+        """The same for the same files shared out among persons alike, whatever these are called.
+
+        Args:
+            digests: SHA-256 of the files, M of them, in any order.
+            person_ids: M, equal for files of the same person.
+        """
+        files: defaultdict[int, list[bytes]] = defaultdict(list)
+        for digest, person in zip(digests, person_ids, strict=True):
+            files[person].append(digest)
+        return self.fingerprint(bytes.fromhex(self.fingerprint(own)) for own in files.values())
+
     @property
     def identity(self) -> str:
         """32 hex characters that tell this ledger from every other; a run belongs to one."""
@@ -99,22 +112,36 @@ class Ledger:
             db.execute("UPDATE runs SET open = 1 WHERE run_id = ?", (run_id,))
             tables.enforce_caps(db, run_id)
 
-    def bind_data(self, run_id: str, fingerprint: str) -> None:
+    def bind_data(self, run_id: str, fingerprint: str, persons: str | None = None) -> None:
         """Note which images the run has read; nothing may be committed before.
 
+        Args:
+            fingerprint: of the images, see ``fingerprint``.
+            persons: of whose they are, see ``persons_fingerprint``; None where nobody asks.
+
         Raises:
-            OtherImagesError: the run began with other images.
+            OtherImagesError: the run began with other images, or they were other persons' then.
             BudgetError: with what was spent on these images under other names, a cap leaves no
                 room for this run.
         """
         with self._transaction() as db:
-            known = _known(db, run_id).fingerprint
+            run = _known(db, run_id)
+            known = run.fingerprint
             if known is not None and not hmac.compare_digest(known, fingerprint):
                 raise OtherImagesError(
                     f"These are not the images that the run {run_id} began with. Give the same "
                     "images again, or start a new run."
                 )
-            db.execute("UPDATE runs SET fingerprint = ? WHERE run_id = ?", (fingerprint, run_id))
+            if run.persons is not None and run.persons != persons:
+                raise OtherImagesError(
+                    f"These are the images that the run {run_id} began with, but they belong to "
+                    "other persons than then, and nobody could be promised anything. Give folders "
+                    "and files the names that they had, or start a new run."
+                )
+            db.execute(
+                "UPDATE runs SET fingerprint = ?, persons = ? WHERE run_id = ?",
+                (fingerprint, persons, run_id),
+            )
             if known is None:
                 tables.enforce_caps(db, run_id)
 

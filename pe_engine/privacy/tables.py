@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from pe_engine.errors import BudgetError, RunError
 from pe_engine.privacy.accounting import Charge, composed_epsilon
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = (
     """
@@ -29,7 +29,8 @@ SCHEMA = (
         generations INTEGER NOT NULL CHECK (generations > 0),
         fingerprint TEXT,
         open INTEGER NOT NULL CHECK (open IN (0, 1)),
-        unit TEXT NOT NULL CHECK (unit IN ('image', 'person')))
+        unit TEXT NOT NULL CHECK (unit IN ('image', 'person')),
+        persons TEXT)
     """,
     """
     CREATE INDEX runs_of_fingerprint ON runs (fingerprint)
@@ -71,6 +72,12 @@ FROM_VERSION_1 = (
     "DROP TRIGGER plans_are_final",
     SCHEMA[-1],
 )
+
+# Before, nothing told whether persons were the same when the images were read again.
+FROM_VERSION_2 = ("ALTER TABLE runs ADD COLUMN persons TEXT",)
+
+STEPS = {0: SCHEMA, 1: (*FROM_VERSION_1, *FROM_VERSION_2), 2: FROM_VERSION_2}
+"""What brings a ledger of each earlier version up to date; 0 is an empty one."""
 
 # All names of the same data: from one name, over shared fingerprints, as far as they lead.
 SAME_DATA = """
@@ -125,10 +132,11 @@ class DatasetSummary:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One row of ``runs``."""
+    """One row of ``runs``; ``fingerprint`` is of the images, ``persons`` of whose they are."""
 
     plan: tuple[str, float, int, int, str]
     fingerprint: str | None
+    persons: str | None
     is_open: bool
 
     @property
@@ -145,12 +153,12 @@ def create_tables(db: sqlite3.Connection) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found == SCHEMA_VERSION:
         return
-    if found not in (0, 1):
+    if found not in STEPS:
         raise RunError(
             f"The privacy ledger has format {found}, but this version knows {SCHEMA_VERSION}. "
             "Use the version that wrote it."
         )
-    for statement in FROM_VERSION_1 if found else SCHEMA:
+    for statement in STEPS[found]:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -158,11 +166,11 @@ def create_tables(db: sqlite3.Connection) -> None:
 def find_run(db: sqlite3.Connection, run_id: str) -> RunRow | None:
     """The run, or None where it is unknown."""
     row = db.execute(
-        "SELECT dataset, noise_multiplier, neighbours, generations, unit, fingerprint, open "
-        "FROM runs WHERE run_id = ?",
+        "SELECT dataset, noise_multiplier, neighbours, generations, unit, fingerprint, persons, "
+        "open FROM runs WHERE run_id = ?",
         (run_id,),
     ).fetchone()
-    return row and RunRow(plan=row[:5], fingerprint=row[5], is_open=bool(row[6]))
+    return row and RunRow(row[:5], fingerprint=row[5], persons=row[6], is_open=bool(row[7]))
 
 
 def add_run(db: sqlite3.Connection, run_id: str, plan: tuple, cap: Cap | None) -> None:

@@ -9,6 +9,7 @@ from test_ledger import DIGESTS, VOTES
 from pe_engine.errors import BudgetError, RunError
 from pe_engine.privacy.accounting import composed_epsilon, epsilon_spent
 from pe_engine.privacy.ledger import Cap, Charge, Ledger
+from pe_engine.privacy.tables import FROM_VERSION_1
 
 IMAGES = Charge(12.0, 1, 10)
 PERSONS = Charge(12.0, 3, 10, "person")
@@ -98,7 +99,7 @@ def test_a_run_keeps_its_unit(home):
     with pytest.raises(sqlite3.IntegrityError, match="a plan is never changed"):
         db.execute("UPDATE runs SET unit = 'image'")
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-        db.execute("INSERT INTO runs VALUES ('b', 'data', 1, 1, 1, NULL, 1, 'town')")
+        db.execute("INSERT INTO runs VALUES ('b', 'data', 1, 1, 1, NULL, 1, 'town', NULL)")
     db.close()
 
 
@@ -145,7 +146,7 @@ def test_an_old_ledger_goes_on_with_its_charges_for_images(old_home):
 def test_an_old_ledger_is_brought_up_to_date_once_and_stays_final(old_home):
     assert Ledger(old_home).identity == Ledger(old_home).identity
     db = sqlite3.connect(old_home / "ledger.sqlite")
-    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    assert db.execute("PRAGMA user_version").fetchone() == (3,)
     for statement in (
         "UPDATE runs SET unit = 'person'",
         "UPDATE runs SET neighbours = 2",
@@ -161,15 +162,20 @@ def test_an_old_ledger_is_brought_up_to_date_once_and_stays_final(old_home):
 def test_an_update_that_is_cut_off_leaves_the_old_ledger(old_home, monkeypatch):
     from pe_engine.privacy import tables
 
-    broken = (*tables.FROM_VERSION_1[:-1], "CREATE NONSENSE")
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "FROM_VERSION_1", broken)
+        patch.setitem(tables.STEPS, 1, (*tables.STEPS[1], "CREATE NONSENSE"))
         with pytest.raises(RunError, match="cannot be used"):
             Ledger(old_home)
     assert Ledger(old_home).spent("data") == [Charge(12.0, 1, 4, "image")]
 
 
-def test_an_old_ledger_has_the_same_tables_as_a_new_one(old_home, tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_ledger_has_the_same_tables_as_a_new_one(old_home, tmp_path, version):
+    if version == 2:
+        db = sqlite3.connect(old_home / "ledger.sqlite")
+        db.executescript(";".join((*FROM_VERSION_1, "PRAGMA user_version = 2")))
+        db.close()
+
     def columns(home):
         Ledger(home)
         db = sqlite3.connect(home / "ledger.sqlite")
