@@ -105,11 +105,12 @@ def _sum(kind: str, tallies: list[Tally]) -> Tally:
 def _by_pytest(kind: str, paths: list[str]) -> Tally:
     """One try for each test."""
     command = [sys.executable, "-m", "pytest", "--tb=no", "-rN", "-v", *paths]
-    said = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
-    outcomes = [line for line in said.splitlines() if " PASSED" in line or " FAILED" in line]
-    if not outcomes:
-        return Tally(kind, 1, ["no test was run"])
-    return Tally(kind, len(outcomes), [line for line in outcomes if " FAILED" in line])
+    run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    passed = sum(" PASSED" in line for line in run.stdout.splitlines())
+    failed = [line for line in run.stdout.splitlines() if " FAILED" in line]
+    if run.returncode and not failed:
+        failed = [f"pytest ended with {run.returncode} after {passed} tests"]
+    return Tally(kind, passed + len(failed), failed)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,13 @@ CONFIG = RunConfig(
     keep_features=True,
 )
 
+HEEDS_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from pe_engine.cli import main
+sys.exit(main())
+"""
+
 
 @pytest.fixture
 def private(tmp_path):
@@ -150,7 +157,7 @@ def test_a_hung_run_does_not_keep_the_page_from_ending(gate, home, private):
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_ends_a_hung_command(times, tmp_path, private, home, ledger):
     """Once: after the grace. Twice: at once."""
-    command = [sys.executable, "-m", "pe_engine", "run", str(private)]
+    command = [sys.executable, "-c", HEEDS_CTRL_C, "run", str(private)]
     command += ["--output", str(tmp_path / "out"), "--generator", CONFIG.generator]
     command += ["--image-size", "8", "--num-samples", "6", "--iterations", "2", "--epsilon", "5"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
@@ -158,7 +165,10 @@ def test_ctrl_c_ends_a_hung_command(times, tmp_path, private, home, ledger):
         for _ in range(times):
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)
-        told = process.communicate(timeout=ANSWERED)[1]
+        try:
+            told = process.communicate(timeout=ANSWERED)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130, told
     assert "Go on with" in told
     assert [entry.reserved for entry in ledger.datasets()] == [0]
