@@ -50,12 +50,22 @@ class JobManager:
     """Runs of the page, each in ``home/runs/<run id>``; safe from any thread."""
 
     def __init__(
-        self, home: Path, limits: Limits = LOCAL_LIMITS, quota: Quota | None = None
+        self,
+        home: Path,
+        limits: Limits = LOCAL_LIMITS,
+        quota: Quota | None = None,
+        apart: bool = False,
     ) -> None:
-        """``limits``: on the private data sets that are submitted; ``quota``: on the runs."""
+        """Args:
+        limits: on the private data sets that are submitted.
+        quota: on the runs.
+        apart: each owner has a ledger of their own, ``home/accounts/<owner>/ledger.sqlite``, so
+            that nobody can spend another's budget or learn what images another has.
+        """
         self._runs_folder = owner_folder(home / "runs")
         remove_cut_off(self._runs_folder)
         self._ledger = Ledger(home)
+        self._accounts = owner_folder(home / "accounts") if apart else None
         self._limits = limits
         self._quota = quota or Quota()
         self._runs: OrderedDict[str, Run] = OrderedDict()
@@ -87,12 +97,13 @@ class JobManager:
         """
         run_id = new_run_id()
         folder = self._runs_folder / run_id
+        ledger = self._ledger_of(owner)
         with self._place_for(owner):
             dataset = start_run(
                 folder,
                 config,
                 source,
-                self._ledger,
+                ledger,
                 run_id=run_id,
                 upload=delete_source,
                 limits=self._limits,
@@ -100,7 +111,7 @@ class JobManager:
             if owner is not None:  # nobody knows the id before this returns
                 write_owner(folder, owner)
             # an upload has moved since it was opened
-            run = Run(folder, self._ledger, None if delete_source else dataset)
+            run = Run(folder, ledger, None if delete_source else dataset)
             with self._changed:
                 return self._enqueue(run)
 
@@ -118,7 +129,8 @@ class JobManager:
             if run_id not in self._runs:
                 if not self.exists(run_id):
                     return None
-                self._runs[run_id] = Run(self._runs_folder / run_id, self._ledger)
+                ledger = self._ledger_of(self.owner(run_id))
+                self._runs[run_id] = Run(self._runs_folder / run_id, ledger)
             self._runs.move_to_end(run_id)
             self._forget_some()
             return self._runs[run_id]
@@ -167,7 +179,7 @@ class JobManager:
             run = self._known(run_id)
             if not run.snapshot.status.ended:
                 raise RunError("This run is still going. Stop it first, then delete it.")
-            self._ledger.close_run(run_id)
+            self._ledger_of(self.owner(run_id)).close_run(run_id)
             del self._runs[run_id]
             RunFolder(run.folder).delete()
 
@@ -183,6 +195,11 @@ class JobManager:
         self._worker.join()
         for run in waiting:
             run.work()
+
+    def _ledger_of(self, owner: str | None) -> Ledger:
+        if self._accounts is None or not owner:
+            return self._ledger
+        return Ledger(self._accounts / owner[:32])
 
     def _known(self, run_id: str) -> Run:
         run = self.get(run_id)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from pe_engine import jobs
-from pe_engine.errors import DataError, RunError
+from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager, Quota
 from pe_engine.ownership import NOBODY, read_owner, write_owner
+from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Status
 
 ME, OTHER = "1" * 64, "2" * 64
@@ -23,8 +24,8 @@ def long(config):
     return replace(config, iterations=50, num_samples=(300,))
 
 
-def manager(home, **quota):
-    return JobManager(home, quota=Quota(**quota))
+def manager(home, apart=False, **quota):
+    return JobManager(home, quota=Quota(**quota), apart=apart)
 
 
 def test_who_owns_a_run_is_kept_through_a_restart(home, quick, digits):
@@ -117,4 +118,48 @@ def test_a_run_that_waits_or_works_stays_in_memory(home, quick, long, digits, mo
     for run in live:
         queue.stop(run.run_id)
         run.wait(60)
+    queue.close()
+
+
+def test_each_owner_has_a_ledger_that_is_found_again(home, quick, long, digits):
+    capped = replace(quick, epsilon_cap=quick.epsilon)
+    first = manager(home, apart=True)
+    theirs = first.submit(replace(quick, dataset_name="their name"), digits, owner=OTHER)
+    done = first.submit(capped, digits, owner=ME)
+    assert [run.wait(60).error for run in (theirs, done)] == ["", ""]
+    with pytest.raises(BudgetError):
+        first.submit(capped, digits, owner=ME)
+    stopped = first.submit(replace(long, dataset_name="other"), digits, owner=OTHER)
+    while not stopped.snapshot.generations and not stopped.snapshot.status.ended:
+        stopped.wait(0.05)
+    first.close()
+
+    second = manager(home, apart=True)
+    assert second.get(done.run_id).snapshot.epsilon_spent == pytest.approx(quick.epsilon, rel=0.01)
+    assert second.get(done.run_id).noisy_votes(1).tolist() == done.noisy_votes(1).tolist()
+    with pytest.raises(BudgetError):
+        second.submit(capped, digits, owner=ME)
+    resumed = second.resume(stopped.run_id)
+    while len(resumed.snapshot.generations) < 3 and not resumed.snapshot.status.ended:
+        resumed.wait(0.05)
+    second.close()
+    assert resumed.snapshot.error == "" and len(resumed.snapshot.generations) >= 3
+    names = {}
+    for owner in (ME, OTHER):
+        folder = home / "accounts" / owner[:32]
+        assert folder.stat().st_mode & 0o777 == (home / "accounts").stat().st_mode & 0o777 == 0o700
+        names[owner] = {entry.name for entry in Ledger(folder).datasets()}
+    assert names == {ME: {quick.dataset_name}, OTHER: {"their name", "other"}}
+    assert Ledger(home).datasets() == []
+
+
+def test_what_a_deleted_run_had_reserved_goes_back_to_its_owner(home, long, digits):
+    queue = manager(home, apart=True)
+    capped = replace(long, epsilon_cap=long.epsilon)
+    run = queue.submit(capped, digits, owner=ME)
+    queue.stop(run.run_id)
+    run.wait(60)
+    queue.delete(run.run_id)
+    (entry,) = Ledger(home / "accounts" / ME[:32]).datasets()
+    assert (entry.runs, entry.reserved) == (1, 0)
     queue.close()

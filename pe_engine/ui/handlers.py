@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -119,7 +118,6 @@ class Handlers:
             config = read_config(fields, options, class_names)
             if not self.owner:
                 check_public(config)
-                config = replace(config, dataset_name=own_name(config.dataset_name, who))
             uploaded = source["kind"] == "upload"
             path = self._path(who, source)
             run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
@@ -209,11 +207,3 @@ def read_source(value: Any) -> dict[str, str]:
     """The drop zone's value, which may be anything that a browser can send: kind and token."""
     sent = value if isinstance(value, Mapping) else {}
     return {name: str(sent.get(name) or "") for name in ("kind", "token")}
-
-
-def own_name(dataset_name: str, who: Identity) -> str:
-    """The name that the ledger knows a data set by where several people use it.
-
-    Else one could spend another's budget, or learn whether they have the same images.
-    """
-    return f"{dataset_name} ({who.owner[:16]})" if dataset_name.strip() else ""

@@ -25,6 +25,15 @@ from pe_engine.ui.identity import Identity, who_asks
 # Another account in the same browser has another cookie, and so none of these from its cache.
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
 NEVER = {"Cache-Control": "no-store"}
+# The same whether there is no such run or it is another's.
+MISSING = (
+    "There is no such run here for this account. It may have been deleted, or another account "
+    "started it: log in with that one."
+)
+MISSING_HERE = (
+    "There is no such run here for this browser. It may have been deleted, or another browser "
+    "started it: open it there."
+)
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -66,8 +75,11 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         view = _finished(snapshot, generation)
         if not view.has_votes:
             raise HTTPException(404, "Nobody voted for this generation.")
+        noisy_votes = run.noisy_votes(generation)
+        if noisy_votes is None:
+            raise HTTPException(404, "The ledger does not know this run. Put its ledger back.")
         png = vote_histogram(
-            run.noisy_votes(generation),
+            noisy_votes,
             snapshot.noise_multiplier,
             view.threshold,
             dark=theme == "dark",
@@ -109,7 +121,7 @@ def find_run(manager: JobManager, run_id: str, who: Identity) -> Run:
             raise HTTPException(404, str(error)) from error
         if run is not None:
             return run
-    raise HTTPException(404, "There is no such run here. It may have been deleted.")
+    raise HTTPException(404, MISSING_HERE if who.local else MISSING)
 
 
 def _population(run: Run, generation: int) -> Population:

@@ -91,7 +91,7 @@ def build_app(
 
     limits = LOCAL_LIMITS if owner else SHARED_LIMITS
     uploads = Uploads(home, Caps() if owner else SHARED_CAPS)
-    manager = JobManager(home, limits, Quota() if owner else SHARED_QUOTA)
+    manager = JobManager(home, limits, Quota() if owner else SHARED_QUOTA, apart=not owner)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
