@@ -238,8 +238,9 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         "persons",
         str,
         "what names the person in an image, to protect all images of a person together: the "
-        "innermost folder, or the file name up to the first _ (after the class's, if that is "
-        "named so, too)",
+        "folder it lies in below the class's, or the outermost or innermost of several (anna/2021 "
+        "or 2021/anna), or the file name up to the first _ (after the class's, if that is named "
+        "so, too); with --classes folder, prefix or none",
         choices=settings.PERSON_RULES,
     )
     add(

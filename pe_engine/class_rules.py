@@ -68,6 +68,17 @@ def label(
     )
 
 
+def class_folder(folders: Sequence[str], declared: Collection[str]) -> int | None:
+    """How many of the folders that lead to an image end with that of its class.
+
+    The class's is the outermost one with a declared name (given as ``composed``), or the first
+    where none are declared. None where there is none.
+    """
+    if not declared:
+        return 1 if folders else None
+    return next((i for i, name in enumerate(folders, 1) if composed(name) in declared), None)
+
+
 def _automatic(names: Sequence[str], folders: Collection[str]) -> Labels:
     tops = _top_folders(names, folders, keep_last=False)
     inside = sum(top is not None for top in tops.of_images)
@@ -106,12 +117,12 @@ def _by_declaration(names: Sequence[str], rule: str, declared: Sequence[str]) ->
         raise ConfigError(
             f"Classes are declared, but the rule for classes is {rule!r}. Choose folder or prefix."
         )
-    known = {_composed(name): name for name in declared}
+    known = {composed(name): name for name in declared}
     of_images = []
     for name in names:
         parts = name.split("/")[:-1] if rule == "folder" else [_prefix(name) or ""]
-        found = (known[part] for part in map(_composed, parts) if part in known)
-        of_images.append(next(found, None))
+        end = class_folder(parts, known)
+        of_images.append(None if end is None else known[composed(parts[end - 1])])
     if not any(of_images):
         raise DataError(
             f"None of the {len(names):,} images belongs to one of the {len(known)} declared "
@@ -120,7 +131,7 @@ def _by_declaration(names: Sequence[str], rule: str, declared: Sequence[str]) ->
     return Labels(rule, of_images, tuple(declared))
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
     """A name as it is typed: some systems store ü as u and two dots."""
     return unicodedata.normalize("NFC", name)
 

@@ -15,7 +15,7 @@ from pe_engine.generators import GENERATORS, is_custom
 ADJACENCIES = ("add-remove", "replace")
 CLASS_RULES = ("auto", "folder", "prefix", "none")
 UNITS = ("image", "person")
-PERSON_RULES = ("none", "folder", "prefix")
+PERSON_RULES = ("none", "folder", "outer-folder", "inner-folder", "prefix")
 METRICS = ("l2", "ip", "cosine")
 SEARCHES = ("faiss", "torch")
 SELECTIONS = ("proportional", "rank")
@@ -59,7 +59,8 @@ class RunConfig:
         classes: the rule that names an image's class.
         class_names: the declared classes; images of others are left out, and a declared class
             without images is kept. Empty for those that are found, which then count as declared.
-        persons: what names the person an image belongs to: nothing, its folder or its file name.
+        persons: what names the person an image belongs to: nothing, its folder (the outermost or
+            innermost one where there are several) or its file name. Only with a rule for classes.
         person_votes: c, for how many distinct candidates of all classes all images of one person
             together vote in a generation.
         public_class_names: the owner says that class names may be shown outside.
@@ -212,10 +213,10 @@ def _check_persons(config: RunConfig) -> None:
             "that every image is protected on its own. Say by persons what names them, or leave "
             "the votes of a person at 1."
         )
-    if config.persons == "prefix" and config.classes == "auto":
+    if config.persons != "none" and config.classes == "auto":
         raise ConfigError(
-            "File names are to name the persons, but what names the classes is 'auto', which may "
-            "take the same part of a name for a class. Set classes to folder, prefix or none."
+            f"What names the persons is {config.persons!r}, but what names the classes is 'auto', "
+            "which may take a person for a class. Set classes to folder, prefix or none."
         )
 
 

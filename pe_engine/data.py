@@ -21,7 +21,7 @@ from pe_engine.candidates import candidates, open_source
 from pe_engine.class_rules import label
 from pe_engine.decoding import FORMATS
 from pe_engine.errors import DataError
-from pe_engine.persons import tell_persons
+from pe_engine.persons import describe_persons, tell_persons
 from pe_engine.population import three_channels
 from pe_engine.reading import Decoded, Reader, Result
 from pe_engine.sources import LOCAL_LIMITS, SHARED_LIMITS, FolderSource, Limits, Read, Skipped
@@ -78,8 +78,9 @@ class PrivateDataset:
         class_names: as declared, else sorted, numbers by value; ``("",)`` without classes.
         class_ids: int64 ``(M,)``, each in ``[0, number of classes)``.
         declared: whether ``class_names`` were declared, not found.
-        persons: what names an image's person: "folder", "prefix" or "none".
+        persons: what names an image's person; see ``persons.tell_persons``.
         person_ids: int64 ``(M,)``, equal for images of the same person.
+        person_names: what each image's person is called, M; "" without persons.
         skipped: the files that are known to be of no use; more are found while decoding.
     """
 
@@ -89,6 +90,7 @@ class PrivateDataset:
     declared: bool
     persons: str
     person_ids: np.ndarray
+    person_names: tuple[str, ...] = field(repr=False)
     skipped: tuple[Skipped, ...]
     _names: tuple[str, ...] = field(repr=False)
     _source: FolderSource | ZipSource = field(repr=False)
@@ -102,8 +104,7 @@ class PrivateDataset:
         """One sentence for the owner: how many images, persons, classes, what names them."""
         images = f"{len(self):,} image{'s' * (len(self) != 1)}"
         if self.persons != "none":
-            persons = len(np.unique(self.person_ids))
-            images += f" of {persons:,} person{'s' * (persons != 1)}"
+            images += f" of {describe_persons(self.person_ids, self.person_names)}"
         if self.rule == "none":
             return f"{images} without classes."
         count = len(self.class_names)
@@ -264,7 +265,7 @@ def open_dataset(
     names, not_images = candidates(files)
     if not names:
         raise DataError(f"There is no image in it. Choose a folder or zip of {FORMATS} images.")
-    told = tell_persons(names, files.folders, persons, classes)
+    told = tell_persons(names, files.folders, persons, classes, class_names)
     labels = label(told.names, told.folders, classes, class_names)
     ids = {class_name: i for i, class_name in enumerate(labels.class_names)}
     kept = [place for place, name in enumerate(labels.of_images) if name is not None]
@@ -281,6 +282,7 @@ def open_dataset(
         bool(class_names),
         persons,
         told.ids[kept],
+        tuple(told.owners[place] for place in kept),
         (*files.skipped, *not_images, *(Skipped(name, why) for name in sorted(without))),
         tuple(names[place] for place in kept),
         files,

@@ -41,7 +41,7 @@ def run(ward, out, *more):
 def test_a_run_for_persons_says_so_and_is_charged_so(home, ward, tmp_path, capsys):
     assert run(ward, tmp_path / "out", *PERSONS, "--class-names", "y,x") == 0
     told = capsys.readouterr()
-    assert "4 images of 2 persons in 2 classes" in told.out
+    assert "4 images of 2 persons ('anna' is one, with 3 of them) in 2 classes" in told.out
     assert "for each person after 2 generations" in told.out
     assert "found in the images" not in told.out
     sigma = noise_multiplier(3.0, 1e-5, 2, 2)
@@ -87,7 +87,7 @@ def test_sigma_and_epsilon_of_persons(capsys):
 
 def test_what_an_earlier_run_cost_is_counted_in_the_units_of_the_new_one():
     images = RunConfig(dataset_name="d", iterations=2)
-    persons = replace(images, persons="folder", person_votes=3)
+    persons = replace(images, classes="none", persons="folder", person_votes=3)
     charge = Charge(20.0, 2, 4, "person")
     assert plan_budget(images, (charge,)).inherited == epsilon_spent(20.0, 1e-5, 4, 4)
     assert plan_budget(persons, (charge,)).inherited == epsilon_spent(20.0, 1e-5, 4, 2)
@@ -122,7 +122,7 @@ def test_an_earlier_run_or_its_release_says_in_which_unit_it_was_charged(
 
 def test_too_few_samples_for_a_persons_votes_are_refused(ledger, ward, tmp_path):
     config = RunConfig(
-        dataset_name="d", num_samples=(9,), classes="none", persons="folder", person_votes=10
+        dataset_name="d", num_samples=(9,), classes="folder", persons="folder", person_votes=10
     )
     with pytest.raises(ConfigError, match="vote for 10 candidates, but there are only 9"):
         start_run(tmp_path / "out", config, ward, ledger)

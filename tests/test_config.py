@@ -29,7 +29,8 @@ def test_json_round_trip():
 def test_the_unit_says_how_many_votes_one_more_or_less_moves():
     images = RunConfig(dataset_name="d", neighbours=4)
     assert (images.unit, images.votes_per_unit) == ("image", 4)
-    persons = RunConfig(dataset_name="d", neighbours=4, persons="folder", person_votes=3)
+    how = {"classes": "none", "persons": "folder", "person_votes": 3}
+    persons = RunConfig(dataset_name="d", neighbours=4, **how)
     assert (persons.unit, persons.votes_per_unit) == ("person", 3)
 
 
@@ -68,10 +69,13 @@ def test_default_schedules():
         ({"generator": "dalle"}, "text_render"),
         ({"adjacency": "both"}, "add-remove"),
         ({"dataset_name": " "}, "name"),
-        ({"persons": "face"}, "none, folder, prefix"),
+        ({"persons": "face"}, "none, folder, outer-folder, inner-folder, prefix"),
         ({"persons": "folder", "person_votes": 101}, "from 1 to 100"),
         ({"person_votes": 2}, "votes of a person are 2, but nothing names"),
-        ({"persons": "prefix"}, "what names the classes is 'auto'"),
+        *(
+            ({"persons": rule}, "classes is 'auto'")
+            for rule in ("prefix", "folder", "inner-folder")
+        ),
         ({"classes": "folder", "class_names": ("a", "b", "a")}, "'a' is declared twice"),
         ({"classes": "folder", "class_names": ("a", " ")}, "declared classes is empty"),
         ({"classes": "folder", "class_names": ("a/b",)}, "has a '/'"),

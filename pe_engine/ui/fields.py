@@ -182,7 +182,7 @@ def advanced_fields(form: Form) -> None:
     _text(form, "epsilon_cap", "Cap on ε", "for all runs on this data set; empty for none")
     _choice(form, "classes", "Class of an image", CLASS_RULES, "by folder, by name up to _ , none")
     _text(form, "class_names", "Classes", "commas between; others are left out; empty: as found")
-    _choice(form, "persons", "Images of one person", PERSON_RULES, "by folder, by name up to _")
+    _choice(form, "persons", "Images of one person", PERSON_RULES, "by a folder, by name up to _")
     _text(form, "person_votes", "Votes of a person", "candidates, for all their images together")
     _tick(
         form,

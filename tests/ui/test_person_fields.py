@@ -52,12 +52,11 @@ def page(home, ward):
 def test_the_summary_says_how_many_persons_there_are(page):
     summary, _, problem = page.handlers.describe_source(ME, page.source, PERSONS)
     assert problem == ""
-    assert "5 images of 3 persons in 3 classes" in summary
+    assert "5 images of 3 persons (&#x27;anna&#x27; is one, with 3 of them) in 3" in summary
     assert "they were found in the images" in summary
-    assert "anna" not in summary
     declared = PERSONS | {"class_names": "dog, cat, owl"}
     summary, _, _ = page.handlers.describe_source(ME, page.source, declared)
-    assert "4 images of 2 persons in 3 classes" in summary
+    assert "4 images of 2 persons (" in summary
     assert "belongs to none of the declared classes" in summary
     assert "they were found in the images" not in summary
     alone = page.handlers.describe_source(ME, page.source, FIELDS)[0]
@@ -68,7 +67,7 @@ def test_the_summary_says_how_many_persons_there_are(page):
     ("said", "words"),
     [
         ({"persons": "prefix", "classes": "auto"}, "rule for classes"),
-        ({"classes": "auto", "class_names": "cat"}, "Classes are declared"),
+        ({"persons": "none", "classes": "auto", "class_names": "cat"}, "Classes are declared"),
         ({"class_names": "mouse"}, "None of the 5 images belongs"),
     ],
 )
@@ -102,9 +101,9 @@ def test_in_a_browser(tab, ward):
         tab.get_by_label(label).click()
         by_folder.click()
         expect(by_folder).to_have_count(0)
-    expect(tab.locator("#summary")).to_contain_text("of 3 persons in 3 classes")
+    expect(tab.locator("#summary")).to_contain_text("with 3 of them) in 3 classes")
     expect(tab.locator("#meaning")).to_contain_text("for each person")
     classes = tab.get_by_role("textbox", name=re.compile("^Classes "))
     classes.fill("cat, dog")
     classes.blur()
-    expect(tab.locator("#summary")).to_contain_text("4 images of 2 persons in 2 classes")
+    expect(tab.locator("#summary")).to_contain_text("of them) in 2 classes")
