@@ -9,8 +9,10 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -197,15 +199,17 @@ def _follow(run: Run, out: Path) -> int:
 
     gc.freeze()  # what is loaded by now stays: the collector need not look through it again
     bar = ProgressBar(sys.stderr)
-    run.start()
-    while not run.snapshot.status.ended:
-        try:
+    heeded = 0
+    with _counted_interrupts() as interrupts:
+        run.start()
+        while not run.snapshot.status.ended:
             bar.show(run.wait(0.1))
-        except KeyboardInterrupt:
-            if run.snapshot.status is Status.STOPPING:
-                run.give_up()
-            run.stop()
-    bar.close(run.wait())
+            if len(interrupts) > heeded:
+                heeded = len(interrupts)
+                run.stop()
+                if heeded > 1:
+                    run.give_up()
+        bar.close(run.wait())
     snapshot = run.snapshot
     if snapshot.status is Status.FAILED:
         print(f"Error: {snapshot.error}", file=sys.stderr)
@@ -219,6 +223,21 @@ def _follow(run: Run, out: Path) -> int:
     spent = snapshot.generations[-1].epsilon_spent
     print(f"Done: {run.zip_path} (ε = {spent:.4g}, δ = {snapshot.config.delta:g})")
     return 0
+
+
+@contextmanager
+def _counted_interrupts() -> Iterator[list[int]]:
+    """Each Ctrl-C adds to the list, in place of an error that could come up anywhere."""
+    interrupts: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # a shell's background job heeds none
+        yield interrupts
+        return
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_same_settings(out: Path, config: RunConfig) -> None:
