@@ -20,17 +20,21 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pe_engine.ui.bodies import TooLarge, read_body
+from pe_engine.ui.crowd import Crowd, TooMany
 from pe_engine.ui.identity import Identity
 
 OWN = ("/runs/", "/uploads/", "/pictures/")
 STATIC = ("/assets/", "/static/")
 JOIN = "/gradio_api/queue/join"
 LISTEN = "/gradio_api/queue/data"
-LOGIN = ("/login", "/login/huggingface", "/login/callback", "/logout")
+LOGIN = ("/login", "/login/huggingface", "/login/callback")
+LOGOUT = "/logout"  # by POST only, or any web page could log its visitor out
 EXACT = frozenset({"/", "/uploads", "/theme.css", "/favicon.ico", JOIN, LISTEN})
 
 EVENT_FIELDS = ("data", "fn_index", "event_data", "trigger_id")
 """What a page's event is made of; Gradio would take more, such as a token or another format."""
+
+BUSY = "You have too much open here at once. Close other tabs of this page and try again."
 
 MAX_EVENT_BYTES = 512 * 2**10
 MAX_SESSION_NAME = 64
@@ -43,11 +47,14 @@ class Gate:
     Args:
         app: the application behind it.
         login: the server has a login page.
+        crowd: the events that are in Gradio's queue.
     """
 
-    def __init__(self, app: ASGIApp, login: bool) -> None:
+    def __init__(self, app: ASGIApp, login: bool, crowd: Crowd) -> None:
         self.app = app
+        self._crowd = crowd
         self._exact = EXACT.union(LOGIN if login else ())
+        self._login = login
         self._joined: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +65,9 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if path not in self._exact and not path.startswith(OWN + STATIC):
+        if path == LOGOUT and scope["method"] == "POST" and self._login:
+            await self.app(scope, receive, send)
+        elif path not in self._exact and not path.startswith(OWN + STATIC):
             await _refuse(404, "Not Found", scope, receive, send)
         elif path in (JOIN, LISTEN):
             await self._session(scope, receive, send)
@@ -95,7 +104,11 @@ class Gate:
         body = json.dumps(event).encode()
         replaced = {**scope, "headers": list(scope["headers"])}
         MutableHeaders(scope=replaced)["content-length"] = str(len(body))
-        await self.app(replaced, _replay(body, receive), send)
+        try:
+            with self._crowd.place_for(who):
+                await self.app(replaced, _replay(body, receive), send)
+        except TooMany:
+            await _refuse(429, BUSY, scope, receive, send)
 
     async def _listen(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"))

@@ -19,7 +19,7 @@ from pe_engine.ui.viewers import Viewers
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
-LOGOUT = '<a id="logout" href="/logout">Log out</a>'
+LOGOUT = '<form id="logout" method="post" action="/logout"><button>Log out</button></form>'
 THEME_SWITCH = '<button type="button" id="theme-switch"'
 HEADER = """
 <header class="top">

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pe_engine.header import RUN_ID
 from pe_engine.ui.accounts import SESSION_SECONDS, Accounts, Failures, Sessions
 from pe_engine.ui.bodies import TooLarge, read_body
-from pe_engine.ui.gate import LOGIN
+from pe_engine.ui.gate import LOGIN, LOGOUT
 from pe_engine.ui.identity import STRANGER, Identity, identity, read_cookie, write_cookie
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
@@ -29,6 +29,8 @@ WRONG = "The name or the password is wrong. Try again."
 TOO_MANY = "There were too many failed attempts. Wait a minute and try again."
 ENDED = "You are not logged in, or the login has ended. Reload the page and log in."
 NO_STORE = {"Cache-Control": "no-store"}
+GONE = NO_STORE | {"Clear-Site-Data": '"cache"'}
+"""Of an answer to who logs out: the browser has kept images of their runs."""
 
 
 class PasswordLogin:
@@ -62,7 +64,7 @@ class PasswordLogin:
         async def log_in(request: Request) -> Response:
             return await self._log_in(request)
 
-        @router.get("/logout")
+        @router.post("/logout")
         async def log_out(request: Request) -> Response:
             self._sessions.end(read_cookie(request.scope, COOKIE))
             return self._go("/login", "", request)
@@ -88,10 +90,7 @@ class PasswordLogin:
     def _go(self, place: str, token: str, request: Request) -> Response:
         seconds = SESSION_SECONDS if token else 0
         cookie = write_cookie(COOKIE, token, seconds, request.scope, self._framed)
-        headers = NO_STORE | {"Set-Cookie": cookie}
-        if not token:
-            headers["Clear-Site-Data"] = '"cache"'  # images of a run are kept by the browser
-        return RedirectResponse(place, 303, headers)
+        return RedirectResponse(place, 303, (NO_STORE if token else GONE) | {"Set-Cookie": cookie})
 
 
 class LoginFirst:
@@ -112,7 +111,7 @@ class LoginFirst:
             return
         who = self.login.identify(scope)
         scope.setdefault("state", {})["who"] = who
-        if who.owner or scope["path"] in LOGIN:
+        if who.owner or scope["path"] in (*LOGIN, LOGOUT):
             await self.app(scope, receive, send)
         elif scope["path"] == "/":
             run = Request(scope).query_params.get("run", "")

@@ -20,6 +20,8 @@ from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.errors import ConfigError
 from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
 from pe_engine.ui.caps import SHARED_CAPS, Caps
+from pe_engine.ui.connections import PunctualProtocol
+from pe_engine.ui.crowd import Crowd
 from pe_engine.ui.gate import Gate
 from pe_engine.ui.identity import BrowserCookie
 from pe_engine.ui.login import LoginFirst, PasswordLogin
@@ -49,7 +51,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
-        http="h11",  # the one that bounds headers
+        http=PunctualProtocol,
         ws="none",
         server_header=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
@@ -101,13 +103,14 @@ def build_app(
         manager.close()  # a run in progress stops after its batch and can be resumed
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    _protect(app, login, owner, framed)
+    handlers = Handlers(uploads, manager, owner, limits)
+    page = build_page(handlers, Viewers(manager, owner), login is not None)
+    page.max_threads = MAX_CONNECTIONS  # Gradio answers no more events at once, streams included
+    page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
+    _protect(app, login, owner, framed, Crowd(page))
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
-    handlers = Handlers(uploads, manager, owner, limits)
-    page = build_page(handlers, Viewers(manager, owner), login is not None)
-    page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     return gr.mount_gradio_app(
         app,
         page,
@@ -126,10 +129,14 @@ def build_app(
 
 
 def _protect(
-    app: FastAPI, login: PasswordLogin | SpaceLogin | None, local: bool, framed: bool
+    app: FastAPI,
+    login: PasswordLogin | SpaceLogin | None,
+    local: bool,
+    framed: bool,
+    crowd: Crowd,
 ) -> None:
     """What every request passes before it is answered; the last one added is the first passed."""
-    app.add_middleware(Gate, login=login is not None)
+    app.add_middleware(Gate, login=login is not None, crowd=crowd)
     if login is None:
         app.add_middleware(BrowserCookie, local=local)
     else:

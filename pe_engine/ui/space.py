@@ -9,14 +9,14 @@ import re
 import time
 from collections.abc import Mapping
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.types import Scope
 
 from pe_engine.errors import ConfigError
 from pe_engine.header import RUN_ID
 from pe_engine.ui.identity import STRANGER, Identity, identity
-from pe_engine.ui.login import login_page
+from pe_engine.ui.login import GONE, login_page
 
 REFUSED = '<p class="problem" role="alert">This account may not use this server.</p>'
 BUTTON = (
@@ -49,13 +49,18 @@ class SpaceLogin:
         return identity("huggingface", number, account=name)
 
     def router(self) -> APIRouter:
-        """The login page; Gradio has the routes that its button leads to."""
+        """The login page and the way out; Gradio has the routes that the page's button leads to."""
         router = APIRouter(include_in_schema=False)
 
         @router.api_route("/login", methods=["GET", "POST"])
         async def page(run: str = "") -> HTMLResponse:
             query = f"?run={run}" if RUN_ID.fullmatch(run) else ""
             return login_page(BUTTON.format(query=query))
+
+        @router.post("/logout")
+        async def log_out(request: Request) -> RedirectResponse:
+            request.session.clear()
+            return RedirectResponse("/login", 303, GONE)
 
         return router
 

@@ -20,12 +20,11 @@ CONFIG = re.compile(r"window\.gradio_config = (\{.*?\});</script>", re.DOTALL)
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The address at which ``app`` answers."""
+def serving(app: FastAPI, **settings: Any) -> Iterator[str]:
+    """The address at which ``app`` answers; ``settings`` are uvicorn's."""
     port = free_port()
-    config = uvicorn.Config(
-        app, port=port, log_level="error", ws="none", timeout_graceful_shutdown=1
-    )
+    given = {"log_level": "error", "ws": "none", "timeout_graceful_shutdown": 1} | settings
+    config = uvicorn.Config(app, port=port, **given)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

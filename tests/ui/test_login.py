@@ -134,14 +134,32 @@ def test_a_session_ends_by_itself_and_by_logging_out(app):
 
     client = shared_client(app)
     kept = client.cookies["pe-login"]
-    answer = client.get("/logout")
+    answer = client.post("/logout")
     assert answer.url.path == "/login" and "pe-login" not in client.cookies
     again = TestClient(app, base_url=SHARED, cookies={"pe-login": kept}, follow_redirects=False)
     assert again.get("/").status_code == 303
 
 
 def test_the_page_has_a_way_out_where_there_is_a_way_in(app):
-    assert "/logout" in shared_client(app).get("/").text
+    page = shared_client(app).get("/").text.replace("\\", "")
+    assert 'method="post" action="/logout"' in page
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 404),
+        ("HEAD", {"sec-fetch-site": "same-origin"}, 404),
+        ("POST", {"origin": "https://evil.example"}, 403),
+        ("POST", {"origin": "null"}, 403),
+        ("POST", {"sec-fetch-site": "cross-site"}, 403),
+        ("POST", {"sec-fetch-site": "same-site"}, 403),
+    ],
+)
+def test_no_other_site_logs_a_person_out(app, method, headers, status):
+    client = shared_client(app)
+    assert client.request(method, "/logout", headers=headers).status_code == status
+    assert client.get("/theme.css").is_success
 
 
 def test_the_cookies_flags():

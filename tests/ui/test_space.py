@@ -50,7 +50,12 @@ def test_an_account_of_hugging_face_comes_in_and_goes_out(mocked_space, tmp_path
     token = client.post("/uploads").json()["token"]
     stored = read_owner(tmp_path / "uploads" / token)
     assert stored == identity("huggingface", "1" * 23).owner
-    assert client.get("/logout").url.path == "/login"
+    assert client.get("/logout").status_code == 404
+    assert client.post("/uploads").is_success
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert client.post("/logout", headers=foreign).status_code == 403
+    assert client.post("/uploads").is_success
+    assert client.post("/logout").url.path == "/login"
     assert client.post("/uploads").status_code == 401
 
 

@@ -1,0 +1,52 @@
+"""How many of the page's events each identity has at once, so that nobody takes all places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from pe_engine.ui.identity import Identity, who_asks
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+MAX_EVENTS_OF_ONE = 48
+"""Waiting or being answered; a tab that shows a run is one, and ``viewers.MAX_TABS`` may."""
+
+
+class TooMany(Exception):
+    """An identity has as many events as it may."""
+
+
+class Crowd:
+    """The events in a page's queue, and those on their way into it."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self._page = page
+        self._coming: Counter[str] = Counter()
+
+    @contextmanager
+    def place_for(self, who: Identity) -> Iterator[None]:
+        """Keep a place while an event is put into the queue.
+
+        Raises:
+            TooMany: there is none left for ``who``.
+        """
+        if self._coming[who.owner] + self._queued(who) >= MAX_EVENTS_OF_ONE:
+            raise TooMany
+        self._coming[who.owner] += 1
+        try:
+            yield
+        finally:
+            self._coming[who.owner] -= 1
+            self._coming += Counter()  # forgets those at 0
+
+    def _queued(self, who: Identity) -> int:
+        queue = self._page._queue  # Gradio has no other way to ask
+        waiting = [kind.queue for kind in queue.event_queue_per_concurrency_id.values()]
+        answered = [job for job in queue.active_jobs if job]
+        events = chain.from_iterable((*waiting, *answered))
+        return sum(who_asks(event.request).owner == who.owner for event in events)
