@@ -22,6 +22,7 @@ from pe_engine.export import export_run
 from pe_engine.generators.base import Generator
 from pe_engine.header import BudgetPlan, Header
 from pe_engine.images import contact_sheet
+from pe_engine.initial import check_made_by
 from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.accounting import Charge
@@ -147,6 +148,8 @@ def continue_run(
                     yield Notice(0, f"{what}: {value}")
                 for done, total in generator.prepare():
                     yield Progress(folder.last_generation() + 1, Phase.PREPARE, done, total)
+                if header.config.initial:
+                    check_made_by(generator, folder)
                 yield from evolution.events()
         except Interrupted:
             return

@@ -20,6 +20,7 @@ from pe_engine.components import chosen
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, DataError, RunError
 from pe_engine.files import typed_path
+from pe_engine.generators.base import PIXELS, Generator
 from pe_engine.header import Header
 from pe_engine.images import to_uint8
 from pe_engine.manifest import PRODUCT, STARTS
@@ -133,10 +134,34 @@ def _from_run(
         )
     population = folder.read_population(_generation(path, generation))
     if _is_complete(header.config, config):
+        if population.images.shape[1:3] != (config.image_size,) * 2:
+            raise DataError(
+                f"The pictures to start from are not of {config.image_size} pixels as their run "
+                "says. Choose another run."
+            )
         return Initial(population, True, folder.read_provenance())
     images = _resized(population.images, config.image_size)
-    said = {name: population.state[name] for name in ("prompt",) if name in population.state}
+    prompts = population.state.get("prompt")
+    texts = prompts is not None and prompts.dtype.kind == "U" and prompts.ndim == 1
+    said = {"prompt": prompts} if texts else {}
     return Initial(Population(images, population.class_ids, population.parents, said), False, {})
+
+
+def check_made_by(generator: Generator, folder: RunFolder) -> None:
+    """Before the first vote on pictures of an earlier run, whose files may be anybody's.
+
+    Raises:
+        RunError: this generator cannot go on from what they say.
+    """
+    if folder.last_generation() != 0:
+        return
+    state = dict(folder.read_population(0).state)
+    state.pop(PIXELS, None)
+    if not generator.can_be(state):
+        raise RunError(
+            "The run to start from holds pictures that its generator cannot have made, or not "
+            "with its files as they are now. Delete this run, and start one from another run."
+        )
 
 
 def _header(folder: RunFolder) -> Header:

@@ -18,6 +18,7 @@ from pe_engine.generators.avatar_drawing import CHOICES, VIEWS, draw
 from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.options import check_options, option
 from pe_engine.generators.processes import Processes, processors
+from pe_engine.generators.states import consists_of
 
 STYLES = ("any", "circle", "transparent")
 BACKGROUNDS = ("white", "black")
@@ -100,6 +101,13 @@ class Avatar(Generator):
         """The pictures; a preview is no cheaper. See ``Generator.render``."""
         different, places = np.unique(state["params"], axis=0, return_inverse=True)
         return self._draw(different)[places.reshape(-1)]
+
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        if not consists_of(state, params=("i", (len(CHOICES),))):
+            return False
+        sizes = [len(choices) for choices in CHOICES.values()]
+        return bool(((state["params"] >= 0) & (state["params"] < sizes)).all())
 
     def close(self) -> None:
         """End the processes that draw."""

@@ -219,6 +219,15 @@ class Generator(ABC):
         draws from parameters of its own has no such method."""
         raise NotImplementedError
 
+    def can_be(self, state: State) -> bool:
+        """Whether a state is one that it may have made, by names, types, shapes and ranges: it was
+        read from a file that may be anybody's. ``PIXELS`` are not in it. Called after ``prepare``.
+
+        Raises:
+            GeneratorError: it is not, with what to do about it.
+        """
+        return True
+
     def stage(self, generation: int) -> Generator:
         """The generator that varies the candidates of this generation, 1..T; mostly itself."""
         return self

@@ -32,6 +32,7 @@ from pe_engine.generators.pool_features import (
     pool_features,
 )
 from pe_engine.generators.pool_search import ANY, METRICS, UNREADABLE, PoolSearch
+from pe_engine.generators.states import consists_of
 
 MOST_NEIGHBOURS = 10_000
 AUTO_SHARE = 0.01
@@ -186,6 +187,16 @@ class ImagePool(Generator):
         for place in missing[: self._most_seen - len(self._seen)]:
             self._seen[place] = read[place].pixels
         return images[rows]
+
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        if not consists_of(state, place=("i", ()), pool_class=("i", ())):
+            return False
+        places, classes = state["place"], state["pool_class"]
+        if not ((places >= 0) & (places < len(self._classes))).all():
+            return False
+        found = self._classes[places]
+        return bool(((found != UNREADABLE) & ((classes == found) | (classes == ANY))).all())
 
     def _usable(self, image: Decoded | None) -> np.ndarray:
         if image is None:

@@ -17,6 +17,7 @@ from pe_engine.generators.base import PIXELS, Facts, Generator, State
 from pe_engine.generators.denoising import generators
 from pe_engine.generators.halving import Halving
 from pe_engine.generators.improved_options import LABELS, Options
+from pe_engine.generators.states import consists_of
 
 if TYPE_CHECKING:
     import torch
@@ -152,6 +153,14 @@ class ImprovedDiffusion(Generator):
     def render(self, state: State, preview: bool = False) -> np.ndarray:
         """The pixels as they are, uint8 ``(N, H, W, 3)``."""
         return state[PIXELS]
+
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        if not self.options.class_cond:
+            return not state
+        if not consists_of(state, label=("i", ())):
+            return False
+        return bool(((state["label"] >= 0) & (state["label"] < LABELS)).all())
 
     def adopt(
         self,

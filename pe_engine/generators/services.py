@@ -32,6 +32,7 @@ from pe_engine.generators.answers import Answers, Waste
 from pe_engine.generators.base import PIXELS, Estimate, Generator, State
 from pe_engine.generators.calling import Callers, Passing
 from pe_engine.generators.options import check_options, option
+from pe_engine.generators.states import consists_of
 from pe_engine.generators.wire import call, service_of
 
 LEAST_WASTE = 20
@@ -196,6 +197,10 @@ class ServiceGenerator(Generator):
     ) -> State:
         """The images with their prompts; see ``Generator.adopt``."""
         return {PIXELS: images, "prompt": np.array(self._texts(class_names, prompts), np.str_)}
+
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        return consists_of(state, prompt=("U", ()))
 
     def keep_in(self, folder: Path) -> None:
         """Answers are stored there; see ``Generator.keep_in``."""

@@ -16,11 +16,13 @@ import numpy as np
 
 from pe_engine.errors import GeneratorError
 from pe_engine.generators import checkpoints, recipes
+from pe_engine.generators.autoencoders import alike, decoded, latents_shape
 from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.denoising import TIMESTEPS, Denoiser
 from pe_engine.generators.halving import Halving
 from pe_engine.generators.miniature import CHARACTERS, plain_caption
 from pe_engine.generators.prompts import Prompts
+from pe_engine.generators.states import consists_of
 
 if TYPE_CHECKING:
     import torch
@@ -143,6 +145,11 @@ class StableDiffusion(Generator):
             lambda rows: (decoded(decoder, latents[rows].to(self.device)) + 1) / 2,
         )
 
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        shape = latents_shape(self.decoder, self.image_size)
+        return consists_of(state, latents=("f", shape), prompt=("U", ()))
+
     def adopt(
         self,
         images: np.ndarray,
@@ -249,22 +256,6 @@ class StableDiffusion(Generator):
                 f"{factors[1][1]}. Choose one for this model, or leave it empty."
             )
         return tiny
-
-
-def decoded(decoder: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Pixels of latents as the UNet sees them, float32 ``(N, 3, H, W)`` in [-1, 1]."""
-    import torch
-
-    with torch.inference_mode():
-        scaled = latents.to(decoder.dtype) / decoder.config.scaling_factor
-        pixels = decoder.decode(scaled.to(memory_format=torch.channels_last)).sample
-        return pixels.float().clamp_(-1, 1)
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two autoencoders are of the same kind, and their latents of the same scale."""
-    names = ("latent_channels", "scaling_factor", "block_out_channels")
-    return all(one.config[name] == other.config[name] for name in names)
 
 
 def seeds(rng: np.random.Generator, n: int) -> np.ndarray:

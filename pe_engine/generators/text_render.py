@@ -16,6 +16,7 @@ import numpy as np
 from pe_engine.generators.base import Facts, Generator, State
 from pe_engine.generators.glyphs import MARGIN, GlyphAtlas, font_files, tidy
 from pe_engine.generators.options import check_options, option
+from pe_engine.generators.states import consists_of
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +143,17 @@ class TextRender(Generator):
             grey[rows] = self._render(slots[rows], state["params"][rows])
         # One grey plane seen as three equal channels: a view that costs no memory.
         return np.broadcast_to(grey[..., None], (len(grey), size, size, 3))
+
+    def can_be(self, state: State) -> bool:
+        """See ``Generator.can_be``."""
+        shape = self._low.shape
+        if not consists_of(state, text=("U", ()), font=("i", ()), params=("f", shape)):
+            return False
+        texts, fonts, params = (state[name] for name in ("text", "font", "params"))
+        return bool(((params >= self._low) & (params <= self._high)).all()) and all(
+            tidy(text) == text and np.isin(fonts[texts == text], self.atlas.fonts_for(text)).all()
+            for text in np.unique(texts).tolist()
+        )
 
     def _fonts(self, texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A font for each text, int64 ``(N,)``, uniform over those that can draw it."""
