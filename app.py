@@ -72,4 +72,6 @@ def _free_port(host: str) -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from pe_engine.ending import end_process
+
+    end_process(main())

@@ -1,7 +1,6 @@
 """``python -m pe_engine``."""
 
-import sys
-
 from pe_engine.cli import main
+from pe_engine.ending import end_process
 
-sys.exit(main())
+end_process(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits
+from pe_engine.ending import RunThread
 from pe_engine.errors import RunError
 from pe_engine.header import RUN_ID, new_run_id
 from pe_engine.ownership import read_owner, write_owner
@@ -278,6 +279,5 @@ class JobManager:
                 for position, run in enumerate(self._waiting, start=1):
                     run.advance(position)
             # a thread of its own, so that a run that breaks down does not take the queue with it
-            name = self._current.run_id
-            threading.Thread(target=self._current.work, name=name, daemon=True).start()
+            RunThread(self._current.work, self._current.run_id).start()
             self._current.wait()  # not for the thread: it may hang, and its run be given up

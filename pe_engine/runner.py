@@ -14,6 +14,7 @@ import numpy as np
 from pe_engine.build import continue_run
 from pe_engine.components import is_out_of_memory
 from pe_engine.data import PrivateDataset
+from pe_engine.ending import RunThread
 from pe_engine.errors import Interrupted, PEError, RunError
 from pe_engine.events import Event, GenerationReady, Loaded, Notice, Progress, VotesReleased
 from pe_engine.header import Header
@@ -114,7 +115,7 @@ class Run:
     def start(self) -> None:
         """Begin or go on in a thread of its own; the outcome is in the snapshot."""
         self.enqueue(0)
-        threading.Thread(target=self.work, name=self.run_id, daemon=True).start()
+        RunThread(self.work, self.run_id).start()
 
     def stop(self) -> None:
         """Ask the run to stop; it does so within one batch, or is given up, and can be resumed."""

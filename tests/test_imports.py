@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 
 # A module may import what stands in a row above its own.
 LAYERS = [
-    "__init__ errors checks files ownership generators embedders privacy hub datasets",
+    "__init__ errors ending checks files ownership generators embedders privacy hub datasets",
     "config population images presets",
     "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",

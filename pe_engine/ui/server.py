@@ -98,9 +98,11 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Loading torch takes seconds, which the first run should not have to wait for.
-        threading.Thread(target=resolve_device, args=("auto",), daemon=True).start()
+        loading = threading.Thread(target=resolve_device, args=("auto",), daemon=True)
+        loading.start()
         yield
         manager.close()  # a run in progress stops after its batch and can be resumed
+        loading.join()  # native code breaks down if the interpreter goes before
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     handlers = Handlers(uploads, manager, owner, limits)

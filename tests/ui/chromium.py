@@ -54,14 +54,14 @@ def serve(home: Path, port: int | None = None, auth: str = "") -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(address, process)
+        wait_for(address, process)
         yield address
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_for(address: str, process: subprocess.Popen) -> None:
+def wait_for(address: str, process: subprocess.Popen) -> None:
     for _ in range(START_SECONDS * 5):
         if process.poll() is not None:
             raise RuntimeError(f"app.py ended with exit code {process.returncode}")
