@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pe_engine.decoding import DamagedError, UnreadableError, decode
-from pe_engine.errors import GeneratorError
+from pe_engine.decode_pool import DecodePool
+from pe_engine.decoding import DamagedError, UnreadableError, decode, decode_tiny
+from pe_engine.errors import DataError, GeneratorError
 from pe_engine.files import OWNER_ONLY_FILE, atomic_write, owner_folder, sync_folder
 from pe_engine.generators.calling import Passing
 from pe_engine.images import png_bytes
@@ -94,19 +95,40 @@ class Waste:
             self._told += 1
 
 
-def decoded(data: bytes, size: int) -> np.ndarray:
-    """The image in an answer, uint8 ``(size, size, 1 or 3)``.
+class Decoders:
+    """Decodes the images in answers in processes that can be ended; see ``DecodePool``.
 
-    Raises:
-        Passing: it has come by halves, or not at all.
-        GeneratorError: it is sound, but of a kind that is not read.
+    At most as many at once as there are processors, however many calls are under way.
     """
-    try:
-        return decode(data, size, MOST_PIXELS)
-    except UnreadableError as error:
-        if isinstance(error, DamagedError) or not data:
-            raise Passing(f"its image {error}") from None
-        raise unfit(str(error)) from None
+
+    def __init__(self) -> None:
+        self._processes = DecodePool()
+        self._turns = threading.BoundedSemaphore(min(8, os.cpu_count() or 1))
+
+    def decoded(self, data: bytes, size: int) -> np.ndarray:
+        """The image in an answer, uint8 ``(size, size, 1 or 3)``; safe from any thread.
+
+        Raises:
+            Passing: it has come by halves, or not at all.
+            GeneratorError: it is of a kind that is not read or takes too much to decode, or no
+                process can be started.
+        """
+        try:
+            pixels = decode_tiny(data, size, MOST_PIXELS)
+            if pixels is None:
+                with self._turns:
+                    pixels = self._processes.decode(data, size, MOST_PIXELS)
+        except UnreadableError as error:
+            if isinstance(error, DamagedError) or not data:
+                raise Passing(f"its image {error}") from None
+            raise unfit(str(error)) from None
+        except DataError as error:
+            raise GeneratorError(str(error)) from error
+        return pixels
+
+    def close(self) -> None:
+        """End the processes."""
+        self._processes.close()
 
 
 def unfit(why: str) -> GeneratorError:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pe_engine.errors import ConfigError, GeneratorError
-from pe_engine.generators.answers import decoded, unfit
+from pe_engine.generators.answers import unfit
 from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
@@ -151,7 +151,7 @@ class HFInference(ServiceGenerator):
         return str(wish.sent["target"]) if self.options.endpoint else ROUTER
 
     def ask(self, wish: Wish) -> np.ndarray:
-        return decoded(self._answer_to(wish), self.image_size)
+        return self.decoders.decoded(self._answer_to(wish), self.image_size)
 
     # ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import openai_models as models
-from pe_engine.generators.answers import decoded
 from pe_engine.generators.base import Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
@@ -225,7 +224,7 @@ class OpenAIImages(ServiceGenerator):
         except (AttributeError, TypeError, LookupError, ValueError):
             # half an answer: no list, an empty one, no text in it or no base64
             raise Passing("it answered without an image") from None
-        return decoded(data, self.image_size)
+        return self.decoders.decoded(data, self.image_size)
 
     def _fetched(self, address: str) -> bytes:
         """An image that the service has put somewhere; the key is not sent there."""

@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pe_engine.errors import GeneratorError
-from pe_engine.generators.answers import Answers, Waste
+from pe_engine.generators.answers import Answers, Decoders, Waste
 from pe_engine.generators.base import PIXELS, Estimate, Generator, State
 from pe_engine.generators.calling import Callers, Passing
 from pe_engine.generators.options import check_options, option
@@ -118,6 +118,7 @@ class ServiceGenerator(Generator):
         self.batch_size = 2 * self.options.concurrency  # a run can stop after two calls each
         self.service = service_of(self.address(self.options))
         self._callers = Callers(self.service, self.options.concurrency, self.options.attempts)
+        self.decoders = Decoders()
         self._answers: Answers | None = None
         self._waste: Waste | None = None
         self._why_wasted = ""
@@ -214,6 +215,7 @@ class ServiceGenerator(Generator):
     def close(self) -> None:
         """See ``Generator.close``."""
         self._callers.close()
+        self.decoders.close()
 
     # ----------------------------------------------------------------------------------------------
 
