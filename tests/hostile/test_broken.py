@@ -16,7 +16,7 @@ from pe_engine.data import Limits, open_dataset
 from pe_engine.errors import DataError
 from tests.hostile.making import Files, either, folder, image, packed
 from tests.hostile.trying import both_kinds, read_all
-from tests.hostile.zip_cases import patched
+from tests.hostile.zip_making import patched
 
 EXAMPLE = Path(__file__).parents[2] / "assets" / "examples" / "handwriting.zip"
 

@@ -11,7 +11,8 @@ from pe_engine.data import Limits, open_dataset
 from pe_engine.errors import DataError
 from tests.hostile.making import image, packed
 from tests.hostile.trying import tried
-from tests.hostile.zip_cases import CASES, patched
+from tests.hostile.zip_cases import CASES
+from tests.hostile.zip_making import patched
 
 
 @pytest.mark.parametrize("what", CASES)
