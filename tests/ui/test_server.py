@@ -234,6 +234,13 @@ def test_an_unknown_run_is_not_found(client, other):
     assert client.get(f"/runs/{other}/synthetic.zip").status_code == 404
 
 
+def test_who_looks_for_a_run_is_told_where_it_may_be(client, tmp_path):
+    address = f"/runs/{'0' * 32}/synthetic.zip"
+    assert "another browser started it" in client.get(address).json()["detail"]
+    with shared_client(shared_app(tmp_path)) as shared:
+        assert "another account started it" in shared.get(address).json()["detail"]
+
+
 def test_gradio_serves_no_file_of_the_home(client, home, run_id):
     for path in (home / "runs" / run_id / "samples.npz", home / "ledger.key"):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
