@@ -45,3 +45,20 @@ def place(tmp_path, monkeypatch):
 def impatient(monkeypatch):
     """A file that hangs is given up soon."""
     monkeypatch.setattr(reading, "DecodePool", partial(DecodePool, seconds=2.0))
+
+
+class Lasting(DecodePool):
+    """Its processes outlast the reader: to start them takes longer than most cases."""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def one_pool():
+    """All cases of a file of tests are decoded in the same processes, as in one big folder."""
+    pool = Lasting()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "DecodePool", lambda: pool)
+        yield
+    DecodePool.close(pool)

@@ -15,6 +15,7 @@ from tests.hostile.trying import tried
 QUICK = [name for name, case in CASES.items() if case.outcome != SLOW]
 
 
+@pytest.mark.usefixtures("one_pool")
 @pytest.mark.parametrize("what", QUICK)
 def test_file(place, what):
     case = CASES[what]

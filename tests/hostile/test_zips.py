@@ -15,6 +15,7 @@ from tests.hostile.zip_cases import CASES
 from tests.hostile.zip_making import patched
 
 
+@pytest.mark.usefixtures("one_pool")
 @pytest.mark.parametrize("what", CASES)
 def test_zip(place, what):
     case = CASES[what]
