@@ -17,16 +17,33 @@ MAX_EVENTS_OF_ONE = 48
 """Waiting or being answered; a tab that shows a run is one, and ``viewers.MAX_TABS`` may."""
 
 
+MAX_REQUESTS_OF_ONE = 128
+"""Being answered, among them the streams that tell tabs what happens."""
+
+
 class TooMany(Exception):
-    """An identity has as many events as it may."""
+    """An identity has as many events or requests as it may."""
 
 
 class Crowd:
-    """The events in a page's queue, and those on their way into it."""
+    """The requests being answered, and the events in a page's queue or on their way into it."""
 
     def __init__(self, page: gr.Blocks) -> None:
         self._page = page
         self._coming: Counter[str] = Counter()
+        self._asking: Counter[str] = Counter()
+
+    @contextmanager
+    def request_of(self, who: Identity) -> Iterator[None]:
+        """Count a request while it is being answered.
+
+        Raises:
+            TooMany: of ``who``; strangers are not told apart and not counted.
+        """
+        if who.owner and self._asking[who.owner] >= MAX_REQUESTS_OF_ONE:
+            raise TooMany
+        with _counted(self._asking, who):
+            yield
 
     @contextmanager
     def place_for(self, who: Identity) -> Iterator[None]:
@@ -37,12 +54,8 @@ class Crowd:
         """
         if self._coming[who.owner] + self._queued(who) >= MAX_EVENTS_OF_ONE:
             raise TooMany
-        self._coming[who.owner] += 1
-        try:
+        with _counted(self._coming, who):
             yield
-        finally:
-            self._coming[who.owner] -= 1
-            self._coming += Counter()  # forgets those at 0
 
     def _queued(self, who: Identity) -> int:
         queue = self._page._queue  # Gradio has no other way to ask
@@ -50,3 +63,14 @@ class Crowd:
         answered = [job for job in queue.active_jobs if job]
         events = chain.from_iterable((*waiting, *answered))
         return sum(who_asks(event.request).owner == who.owner for event in events)
+
+
+@contextmanager
+def _counted(counter: Counter[str], who: Identity) -> Iterator[None]:
+    counter[who.owner] += 1
+    try:
+        yield
+    finally:
+        counter[who.owner] -= 1
+        if not counter[who.owner]:
+            del counter[who.owner]

@@ -64,6 +64,13 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        try:
+            with self._crowd.request_of(scope["state"]["who"]):
+                await self._answer(scope, receive, send)
+        except TooMany:
+            await _refuse(429, BUSY, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path == LOGOUT and scope["method"] == "POST" and self._login:
             await self.app(scope, receive, send)
@@ -104,11 +111,8 @@ class Gate:
         body = json.dumps(event).encode()
         replaced = {**scope, "headers": list(scope["headers"])}
         MutableHeaders(scope=replaced)["content-length"] = str(len(body))
-        try:
-            with self._crowd.place_for(who):
-                await self.app(replaced, _replay(body, receive), send)
-        except TooMany:
-            await _refuse(429, BUSY, scope, receive, send)
+        with self._crowd.place_for(who):
+            await self.app(replaced, _replay(body, receive), send)
 
     async def _listen(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"))

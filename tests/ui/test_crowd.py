@@ -49,6 +49,23 @@ def test_an_accounts_events_are_bounded_and_others_come_through(tmp_path, stoppe
             visitor.http.close()
 
 
+def test_an_accounts_requests_are_bounded_streams_included(tmp_path, stopped, monkeypatch):
+    monkeypatch.setattr(crowd, "MAX_REQUESTS_OF_ONE", 2)
+    with serving(shared_app(tmp_path)) as address:
+        ann, bob = (Visitor(address, account) for account in ACCOUNTS.items())
+        ask(ann, "attach", "tab", event_data={"run_id": stopped})
+        listen = {"url": "/gradio_api/queue/data", "params": {"session_hash": "tab"}}
+        with ann.http.stream("GET", **listen), ann.http.stream("GET", **listen):
+            assert ann.http.get("/theme.css").status_code == 429
+            assert bob.http.get("/theme.css").is_success
+        deadline = time.monotonic() + 60
+        while ann.http.get("/theme.css").status_code == 429:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        for visitor in (ann, bob):
+            visitor.http.close()
+
+
 def test_all_tabs_that_may_watch_leave_room_for_other_events():
     assert viewers.MAX_TABS + 12 <= crowd.MAX_EVENTS_OF_ONE
 
