@@ -163,6 +163,7 @@ def shown(snapshot: Snapshot, owner: bool) -> Snapshot:
     config = snapshot.config
     public = replace(
         config,
+        generator=last_name(config.generator),
         dataset_name=HIDDEN_NAME,
         epsilon_cap=None,
         initial="",
@@ -170,14 +171,16 @@ def shown(snapshot: Snapshot, owner: bool) -> Snapshot:
         class_prompts=config.class_prompts if snapshot.public_names else {},
         generator_options=closed_options(config.generator, config.generator_options),
     )
+    # Batches tell how many private images there are: how far their reading has come, how long it
+    # will take, and how often the snapshot has changed.
+    reading = {"phase_fraction": 0.0, "seconds_left": None}
     return replace(
         snapshot,
         config=public,
         class_names=outside_names(snapshot.class_names, snapshot.public_names),
         owner_notices=(),
-        version=0,  # a count of changes tells how many batches of private images were read
-        # and so does how far the reading is
-        phase_fraction=0.0 if snapshot.phase is Phase.PRIVATE else snapshot.phase_fraction,
+        version=0,
+        **(reading if snapshot.phase is Phase.PRIVATE else {}),
     )
 
 

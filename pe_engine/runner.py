@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pe_engine.build import continue_run
-from pe_engine.components import is_out_of_memory
+from pe_engine.components import chosen, is_out_of_memory
 from pe_engine.data import PrivateDataset
 from pe_engine.ending import RunThread
 from pe_engine.errors import Interrupted, PEError, RunError
@@ -27,7 +27,7 @@ from pe_engine.timing import TimeLeft
 
 POPULATIONS_KEPT_IN_MEMORY = 3
 GRACE_SECONDS = 3.0
-"""How long a run that is to stop may take to answer before it is given up."""
+"""How long a run that is to stop may take to answer before it is given up, when nobody charges."""
 
 GIVEN_UP = (
     "The generator or the embedder did not come back from a call when the run was to stop, so the "
@@ -125,7 +125,7 @@ class Run:
                 return
             self._publish(status=Status.STOPPING)
             if self._lease is not None:
-                timer = threading.Timer(GRACE_SECONDS, self._give_up, [self._lease])
+                timer = threading.Timer(self._grace, self._give_up, [self._lease])
                 timer.daemon = True
                 timer.start()
 
@@ -193,10 +193,13 @@ class Run:
 
     def _begins(self, lease: Lease) -> bool:
         """Say that the run is running, unless it was stopped before."""
+        config = self._header.config
         with self._lock:
             if self._stop.is_set():
                 return False
             self._lease = lease
+            kind, options = chosen(config.generator, config.generator_options)
+            self._grace = GRACE_SECONDS + kind.paid_seconds(options)
             self._publish(status=Status.RUNNING, queue_position=0, loading=True)
             return True
 
@@ -207,6 +210,7 @@ class Run:
             status=status,
             error=error,
             phase=None,
+            phase_fraction=0.0,
             loading=False,
             seconds_left=None,
             zip_ready=done,

@@ -10,6 +10,7 @@ import pytest
 from pe_engine import boundary
 from pe_engine.boundary import GenerationRecord, Outgoing, outgoing, shown
 from pe_engine.config import RunConfig
+from pe_engine.events import Phase
 from pe_engine.population import Population
 from pe_engine.snapshot import Snapshot, Status
 
@@ -76,6 +77,14 @@ def test_a_viewer_cannot_count_the_batches_that_were_read(snapshot):
     assert shown(snapshot, owner=False) == shown(later, owner=False)
 
 
+@pytest.mark.parametrize("done, left", [(0.1, 9.0), (0.9, 1.0)])
+def test_how_far_the_private_images_are_read_is_shown_to_nobody_else(snapshot, done, left):
+    reading = replace(snapshot, phase=Phase.PRIVATE, phase_fraction=done, seconds_left=left)
+    seen = shown(reading, owner=False)
+    assert (seen.phase_fraction, seen.seconds_left) == (0.0, None)
+    assert shown(reading, owner=True) == reading
+
+
 def test_public_class_names_are_shown_to_everybody(snapshot):
     public = shown(replace(snapshot, public_names=True), owner=False)
     assert public.class_names == ("anna", "bert")
@@ -87,6 +96,13 @@ def leaving(snapshot, public_names) -> Outgoing:
     images = Population(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2), np.full(2, -1))
     record = GenerationRecord(0, None, None, None, 0.0)
     return outgoing(snapshot.config, ("anna", "bert"), public_names, images, [record], 2.0)
+
+
+def test_a_generator_of_ones_own_is_shown_without_its_folder(snapshot):
+    path = PACKAGE.parent / "assets" / "examples" / "stripes.py"
+    own = replace(snapshot.config, generator=f"{path}:Stripes", generator_options={})
+    seen = shown(replace(snapshot, config=own), owner=False)
+    assert seen.config.generator == "stripes.py:Stripes"
 
 
 def test_an_export_knows_no_secret(snapshot):

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from pe_engine import build
+from pe_engine.components import chosen
 from pe_engine.errors import BudgetError, DataError, GeneratorError, RunError
+from pe_engine.events import Phase
+from pe_engine.generators.text_render import TextRender
 from pe_engine.jobs import JobManager
-from pe_engine.runner import Run
+from pe_engine.runner import GRACE_SECONDS, Run
 from pe_engine.snapshot import Status
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
@@ -153,6 +156,48 @@ def test_stop_is_quick_and_resume_finishes(manager, config, digits, keep_feature
     np.testing.assert_array_equal(run.noisy_votes(1), votes)
     manager.stop(run.run_id)
     assert run.wait(30).status is Status.STOPPED
+
+
+def test_a_run_stopped_while_it_reads_does_not_say_how_far_it_was(tmp_path, config, digits, ledger):
+    start_run(tmp_path / "out", config, digits, ledger)
+    run = Run(tmp_path / "out", ledger)
+    told = []
+
+    def stop_while_reading(*_, publish=run._publish, **changes):
+        publish(**changes)
+        told.append(run.snapshot.phase_fraction)
+        if changes.get("phase") is Phase.PRIVATE:
+            run.stop()
+
+    run._publish = stop_while_reading
+    run.start()
+    assert run.wait(30).status is Status.STOPPED
+    assert max(told) > 0 and run.snapshot.phase_fraction == 0
+
+
+def test_a_stop_waits_for_a_call_that_is_paid_for(manager, config, digits, monkeypatch):
+    waits = []
+
+    class Timer(threading.Timer):
+        def __init__(self, interval, *arguments):
+            waits.append(interval)
+            super().__init__(interval, *arguments)
+
+    monkeypatch.setattr("pe_engine.runner.threading.Timer", Timer)
+    monkeypatch.setattr(TextRender, "paid_seconds", lambda _: 77.0)
+    run = manager.submit(replace(config, **LONG), digits)
+    until(lambda: len(run.snapshot.generations) >= 1)
+    manager.stop(run.run_id)
+    run.wait(30)
+    assert waits == [GRACE_SECONDS + 77]
+
+
+def test_paid_calls_take_as_long_as_their_option_says():
+    for name in ("openai_images", "hf_inference"):
+        kind, options = chosen(name, {"timeout": 33.0})
+        assert kind.paid_seconds(options) == 33
+    kind, options = chosen("composite", {})
+    assert kind.paid_seconds(options) == 0
 
 
 def test_runs_wait_for_their_turn(manager, config, digits):

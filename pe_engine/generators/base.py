@@ -149,6 +149,12 @@ class Generator(ABC):
         return ()
 
     @classmethod
+    def paid_seconds(cls, options: Any) -> float:
+        """How long a call that somebody charges for may take: a run that is to stop waits for it,
+        since what has arrived is not paid for again. 0 where nobody charges."""
+        return 0.0
+
+    @classmethod
     def adopts(cls, options: Any) -> bool:
         """Whether it has an ``adopt`` that works with these options."""
         return cls.adopt is not Generator.adopt

@@ -116,6 +116,12 @@ class Composite(Generator):
         return simulator.adopts(its_options)
 
     @classmethod
+    def paid_seconds(cls, options: Options) -> float:
+        """The longer of its two; see ``Generator.paid_seconds``."""
+        both = (chosen(*part) for part in cls.parts(options))
+        return max(kind.paid_seconds(its_options) for kind, its_options in both)
+
+    @classmethod
     def uses_names(cls, options: Options) -> bool:
         """Where either does; see ``Generator.uses_names``."""
         return any(

@@ -127,6 +127,11 @@ class ServiceGenerator(Generator):
     # What a service has to say ------------------------------------------------------------------
 
     @classmethod
+    def paid_seconds(cls, options: Any) -> float:
+        """A call's longest time; see ``Generator.paid_seconds``."""
+        return options.timeout
+
+    @classmethod
     @abstractmethod
     def address(cls, options: Any) -> str:
         """Where the calls go."""
