@@ -13,7 +13,6 @@ from pe_engine.embedders import EMBEDDERS
 from pe_engine.events import Phase
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
-from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.privacy.ledger import DatasetSummary, Ledger
 from pe_engine.snapshot import Snapshot, Status
 from pe_engine.timing import duration
@@ -103,7 +102,7 @@ def budget_table(ledger: Ledger, delta: float) -> str:
     ]
     rows = [("data set", "runs", "generations", "reserved", *heads, "cap on ε")]
     for entry in entries:
-        spent = [composed_epsilon(entry.charges, delta, how, unit) for unit, how in promises]
+        spent = [entry.epsilon(delta, how, unit) for unit, how in promises]
         rows.append(
             (
                 entry.name,

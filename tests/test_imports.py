@@ -17,7 +17,7 @@ LAYERS = [
     "config population images presets",
     "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
-    "population_files privacy/accounting privacy/tables",
+    "population_files privacy/accounting privacy/schema privacy/tables",
     "generators/* embedders/*",
     "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"
     " header plots",

@@ -22,7 +22,7 @@ import numpy as np
 
 from pe_engine.errors import OtherImagesError, RunError
 from pe_engine.files import atomic_write, owner_folder
-from pe_engine.privacy import tables
+from pe_engine.privacy import schema, tables
 from pe_engine.privacy.accounting import Charge
 from pe_engine.privacy.tables import Cap, DatasetSummary, RunRow
 
@@ -53,7 +53,7 @@ class Ledger:
             owner_folder(home)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             with self._transaction() as db:
-                tables.create_tables(db)
+                schema.create_tables(db)
                 self._key = _read_or_make_key(db, key_path)
         except OSError as error:
             raise RunError(
@@ -112,15 +112,24 @@ class Ledger:
             db.execute("UPDATE runs SET open = 1 WHERE run_id = ?", (run_id,))
             tables.enforce_caps(db, run_id)
 
-    def bind_data(self, run_id: str, fingerprint: str, persons: str | None = None) -> None:
+    def bind_data(
+        self,
+        run_id: str,
+        fingerprint: str,
+        persons: str | None = None,
+        *,
+        persons_of: str = "",
+    ) -> None:
         """Note which images the run has read; nothing may be committed before.
 
         Args:
             fingerprint: of the images, see ``fingerprint``.
             persons: of whose they are, see ``persons_fingerprint``; None where nobody asks.
+            persons_of: a run that they must have belonged to the same persons for; "" for none.
 
         Raises:
-            OtherImagesError: the run began with other images, or they were other persons' then.
+            OtherImagesError: the run began with other images, or they were other persons' then or
+                for ``persons_of``, or the ledger does not know for whom.
             BudgetError: with what was spent on these images under other names, a cap leaves no
                 room for this run.
         """
@@ -138,11 +147,18 @@ class Ledger:
                     "other persons than then, and nobody could be promised anything. Give folders "
                     "and files the names that they had, or start a new run."
                 )
-            db.execute(
-                "UPDATE runs SET fingerprint = ?, persons = ? WHERE run_id = ?",
-                (fingerprint, persons, run_id),
-            )
-            if known is None:
+            earlier = tables.find_run(db, persons_of) if persons_of else None
+            if persons_of and (persons is None or earlier is None or earlier.persons != persons):
+                raise OtherImagesError(
+                    "The run to start from was made for other images or other persons than these, "
+                    "or with another ledger, so that nobody could be promised anything. Give the "
+                    "images that it was made for, or delete this run and start one from none."
+                )
+            if known is None:  # who the persons were when something was committed stays as it is
+                db.execute(
+                    "UPDATE runs SET fingerprint = ?, persons = ? WHERE run_id = ?",
+                    (fingerprint, persons, run_id),
+                )
                 tables.enforce_caps(db, run_id)
 
     def commit(self, run_id: str, generation: int, noisy_votes: np.ndarray) -> None:

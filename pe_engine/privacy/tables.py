@@ -1,83 +1,18 @@
-"""The ledger's tables, and the questions asked of them inside a transaction.
+"""The questions asked of the ledger's tables (see ``schema``) inside a transaction.
 
 A row of ``releases`` is both the noisy votes of one generation and the charge for them, so neither
-can exist without the other. Rows are never changed or deleted: triggers refuse it.
+can exist without the other.
 """
 
 from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
-from pe_engine.errors import BudgetError, RunError
+from pe_engine.errors import BudgetError
 from pe_engine.privacy.accounting import Charge, composed_epsilon
-
-SCHEMA_VERSION = 3
-
-SCHEMA = (
-    """
-    CREATE TABLE datasets (
-        name TEXT PRIMARY KEY, cap_epsilon REAL, cap_delta REAL, cap_adjacency TEXT, cap_unit TEXT)
-    """,
-    """
-    CREATE TABLE runs (
-        run_id TEXT PRIMARY KEY,
-        dataset TEXT NOT NULL REFERENCES datasets (name),
-        noise_multiplier REAL NOT NULL CHECK (noise_multiplier > 0),
-        neighbours INTEGER NOT NULL CHECK (neighbours > 0),
-        generations INTEGER NOT NULL CHECK (generations > 0),
-        fingerprint TEXT,
-        open INTEGER NOT NULL CHECK (open IN (0, 1)),
-        unit TEXT NOT NULL CHECK (unit IN ('image', 'person')),
-        persons TEXT)
-    """,
-    """
-    CREATE INDEX runs_of_fingerprint ON runs (fingerprint)
-    """,
-    """
-    CREATE TABLE releases (
-        run_id TEXT NOT NULL REFERENCES runs (run_id),
-        generation INTEGER NOT NULL CHECK (generation > 0),
-        noisy_votes BLOB NOT NULL CHECK (length(noisy_votes) % 8 = 0),
-        PRIMARY KEY (run_id, generation))
-    """,
-    """
-    CREATE TRIGGER releases_stay BEFORE DELETE ON releases
-        BEGIN SELECT RAISE(ABORT, 'a charge is never deleted'); END
-    """,
-    """
-    CREATE TRIGGER releases_are_final BEFORE UPDATE ON releases
-        BEGIN SELECT RAISE(ABORT, 'a charge is never changed'); END
-    """,
-    """
-    CREATE TRIGGER runs_stay BEFORE DELETE ON runs
-        BEGIN SELECT RAISE(ABORT, 'a run is never deleted'); END
-    """,
-    """
-    CREATE TRIGGER plans_are_final
-        BEFORE UPDATE OF run_id, dataset, noise_multiplier, neighbours, generations, unit ON runs
-        BEGIN SELECT RAISE(ABORT, 'a plan is never changed'); END
-    """,
-)
-
-# Before there were persons, every charge and every cap was for images.
-FROM_VERSION_1 = (
-    """
-    ALTER TABLE runs ADD COLUMN
-        unit TEXT NOT NULL DEFAULT 'image' CHECK (unit IN ('image', 'person'))
-    """,
-    "ALTER TABLE datasets ADD COLUMN cap_unit TEXT",
-    "UPDATE datasets SET cap_unit = 'image' WHERE cap_epsilon IS NOT NULL",
-    "DROP TRIGGER plans_are_final",
-    SCHEMA[-1],
-)
-
-# Before, nothing told whether persons were the same when the images were read again.
-FROM_VERSION_2 = ("ALTER TABLE runs ADD COLUMN persons TEXT",)
-
-STEPS = {0: SCHEMA, 1: (*FROM_VERSION_1, *FROM_VERSION_2), 2: FROM_VERSION_2}
-"""What brings a ledger of each earlier version up to date; 0 is an empty one."""
 
 # All names of the same data: from one name, over shared fingerprints, as far as they lead.
 SAME_DATA = """
@@ -90,7 +25,8 @@ WITH RECURSIVE same (name) AS (
 
 RUN_COUNTS = """
 SELECT run_id, noise_multiplier, neighbours, unit, committed,
-       CASE open WHEN 1 THEN generations - committed ELSE 0 END AS reserved
+       CASE open WHEN 1 THEN generations - committed ELSE 0 END AS reserved,
+       fingerprint IS NOT NULL AS bound, persons
 FROM (SELECT runs.*, (SELECT COUNT(*) FROM releases WHERE releases.run_id = runs.run_id)
       AS committed FROM runs)
 """
@@ -116,6 +52,7 @@ class DatasetSummary:
             generations that unfinished runs may still commit.
         cap: None where none was set under this name.
         charges: all committed charges on the same data, under this and the other names.
+        same_persons: whether whoever was one person for one of them was so for all.
         other_names: names under which the same images were read.
         open_runs: ids of the runs that hold what is reserved.
     """
@@ -126,8 +63,15 @@ class DatasetSummary:
     reserved: int
     cap: Cap | None
     charges: tuple[Charge, ...]
+    same_persons: bool
     other_names: tuple[str, ...]
     open_runs: tuple[str, ...]
+
+    def epsilon(self, delta: float, adjacency: str = "add-remove", unit: str = "image") -> float:
+        """ε of all charges at δ, see ``composed_epsilon``; infinite for unlike persons."""
+        if unit == "person" and not self.same_persons:
+            return math.inf
+        return composed_epsilon(self.charges, delta, adjacency, unit)
 
 
 @dataclass(frozen=True)
@@ -142,25 +86,6 @@ class RunRow:
     @property
     def generations(self) -> int:
         return self.plan[3]
-
-
-def create_tables(db: sqlite3.Connection) -> None:
-    """Make the tables of an empty ledger, or bring those of an earlier version up to date.
-
-    Raises:
-        RunError: the ledger was written by a later version.
-    """
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found == SCHEMA_VERSION:
-        return
-    if found not in STEPS:
-        raise RunError(
-            f"The privacy ledger has format {found}, but this version knows {SCHEMA_VERSION}. "
-            "Use the version that wrote it."
-        )
-    for statement in STEPS[found]:
-        db.execute(statement)
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def find_run(db: sqlite3.Connection, run_id: str) -> RunRow | None:
@@ -206,7 +131,8 @@ def committed_charges(db: sqlite3.Connection, dataset: str) -> list[Charge]:
 def enforce_caps(db: sqlite3.Connection, run_id: str) -> None:
     """Check the caps of all names of the run's data against what is spent and reserved.
 
-    A run that has nothing left to commit adds nothing, so it is never refused.
+    A run that has nothing left to commit adds nothing, so it is never refused. One that has not
+    read its images yet cannot say who its persons are: it is asked again once it has.
 
     Raises:
         BudgetError: a cap would be exceeded.
@@ -217,7 +143,15 @@ def enforce_caps(db: sqlite3.Connection, run_id: str) -> None:
         return
     before = [run.charge(run.committed + run.reserved * (run.run_id != run_id)) for run in counts]
     after = [run.charge(run.committed + run.reserved) for run in counts]
+    same_persons = _same_persons(run for run in counts if run.committed + run.reserved)
     for name, cap in _caps(db, dataset):
+        if cap.unit == "person" and not same_persons:
+            raise BudgetError(
+                f"The data set {name!r} has a cap on ε of each person, but for another run on it "
+                "the images belonged to other persons than for this one, or nobody noted to whom, "
+                "so that nothing bounds what both tell of one. Say by persons the same as in that "
+                "run, on the same images, or use a cap on ε of each image."
+            )
         total = composed_epsilon(after, cap.delta, cap.adjacency, cap.unit)
         if math.isinf(total) and cap.unit == "person":
             raise BudgetError(
@@ -244,13 +178,15 @@ def summaries(db: sqlite3.Connection) -> list[DatasetSummary]:
 def _summary(db: sqlite3.Connection, name: str) -> DatasetSummary:
     own = [_Run(*row) for row in db.execute(f"{RUN_COUNTS} WHERE dataset = ?", (name,))]
     same = [other for (other,) in db.execute(f"{SAME_DATA} SELECT name FROM same", (name,))]
+    charged = [run for run in _run_counts(db, name) if run.committed]
     return DatasetSummary(
         name=name,
         runs=len(own),
         generations=sum(run.committed for run in own),
         reserved=sum(run.reserved for run in own),
         cap=dict(_caps(db, name)).get(name),
-        charges=tuple(committed_charges(db, name)),
+        charges=tuple(run.charge(run.committed) for run in charged),
+        same_persons=_same_persons(charged),
         other_names=tuple(sorted(other for other in same if other != name)),
         open_runs=tuple(sorted(run.run_id for run in own if run.reserved)),
     )
@@ -258,7 +194,8 @@ def _summary(db: sqlite3.Connection, name: str) -> DatasetSummary:
 
 @dataclass(frozen=True)
 class _Run:
-    """One row of ``RUN_COUNTS``: ``reserved`` are generations that it may still commit."""
+    """One row of ``RUN_COUNTS``: ``reserved`` are generations that it may still commit, ``bound``
+    is whether it has read its images, and ``persons`` the fingerprint of whose they are."""
 
     run_id: str
     noise_multiplier: float
@@ -266,9 +203,21 @@ class _Run:
     unit: str
     committed: int
     reserved: int
+    bound: int
+    persons: str | None
 
     def charge(self, generations: int) -> Charge:
         return Charge(self.noise_multiplier, self.neighbours, generations, self.unit)
+
+
+def _same_persons(runs: Iterable[_Run]) -> bool:
+    """Whether the images belong to the same persons for all runs that protect persons.
+
+    Else whoever is one person for one run may be any number of persons for another one. Unknown
+    persons are nobody's.
+    """
+    persons = [run.persons for run in runs if run.unit == "person" and run.bound]
+    return len(persons) <= 1 or (None not in persons and len(set(persons)) == 1)
 
 
 def _run_counts(db: sqlite3.Connection, dataset: str) -> list[_Run]:

@@ -6,10 +6,10 @@ import sqlite3
 import pytest
 from test_ledger import DIGESTS, VOTES
 
-from pe_engine.errors import BudgetError, RunError
+from pe_engine.errors import BudgetError, OtherImagesError, RunError
 from pe_engine.privacy.accounting import composed_epsilon, epsilon_spent
 from pe_engine.privacy.ledger import Cap, Charge, Ledger
-from pe_engine.privacy.tables import FROM_VERSION_1
+from pe_engine.privacy.schema import FROM_VERSION_1
 
 IMAGES = Charge(12.0, 1, 10)
 PERSONS = Charge(12.0, 3, 10, "person")
@@ -61,9 +61,9 @@ def old_home(home):
     return home
 
 
-def run(ledger, run_id, plan, cap=None, done=0):
+def run(ledger, run_id, plan, cap=None, done=0, persons=None):
     ledger.open_run(run_id, "data", plan, cap)
-    ledger.bind_data(run_id, ledger.fingerprint(DIGESTS))
+    ledger.bind_data(run_id, ledger.fingerprint(DIGESTS), persons)
     for generation in range(1, done + 1):
         ledger.commit(run_id, generation, VOTES)
 
@@ -126,6 +126,65 @@ def test_a_cap_of_each_image_counts_persons_twice(ledger):
     ledger.open_run("a", "data", PERSONS, Cap(enough, 1e-5))
 
 
+OTHERS = {
+    "other persons": ("p", "q"),
+    "persons that nobody noted": ("p", None),
+    "persons that nobody noted before": (None, "p"),
+    "persons that nobody ever noted": (None, None),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_nothing_bounds_what_is_told_of_whoever_is_one_person_for_one_run_only(ledger, what):
+    one, other = OTHERS[what]
+    run(ledger, "a", PERSONS, Cap(50.0, 1e-5, unit="person"), done=1, persons=one)
+    ledger.close_run("a")
+    ledger.open_run("b", "data", PERSONS)  # nobody knows yet who its persons are
+    with pytest.raises(BudgetError, match="belonged to other persons than for this one"):
+        ledger.bind_data("b", ledger.fingerprint(DIGESTS), other)
+    with pytest.raises(RunError, match="no images bound"):
+        ledger.commit("b", 1, VOTES)
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_budget_of_each_person_has_no_bound_for_unlike_persons(ledger, what):
+    for run_id, persons in zip("ab", OTHERS[what], strict=True):
+        run(ledger, run_id, PERSONS, done=1, persons=persons)
+    (entry,) = ledger.datasets()
+    assert entry.epsilon(1e-5, unit="person") == math.inf
+    assert entry.epsilon(1e-5) == epsilon_spent(12.0, 1e-5, 2, 6)
+
+
+def test_charges_for_the_same_persons_add_up(ledger):
+    enough = epsilon_spent(12.0, 1e-5, 2, 3) * 1.0001
+    plan = Charge(12.0, 3, 1, "person")
+    run(ledger, "a", plan, Cap(enough, 1e-5, unit="person"), done=1, persons="p")
+    run(ledger, "b", plan, done=1, persons="p")
+    (entry,) = ledger.datasets()
+    assert entry.epsilon(1e-5, unit="person") == epsilon_spent(12.0, 1e-5, 2, 3)
+    with pytest.raises(BudgetError, match=r"1e-05 \(add-remove of one person\)"):
+        ledger.open_run("c", "data", plan)
+
+
+def test_a_run_that_never_committed_has_told_nothing_of_its_persons(ledger):
+    run(ledger, "a", PERSONS, persons="q")
+    ledger.close_run("a")
+    run(ledger, "b", PERSONS, Cap(50.0, 1e-5, unit="person"), done=1, persons="p")
+    with pytest.raises(BudgetError, match="belonged to other persons"):
+        ledger.open_run("a", "data", PERSONS)
+
+
+def test_a_run_goes_on_from_one_of_the_same_persons_only(ledger):
+    images = ledger.fingerprint(DIGESTS)
+    run(ledger, "a", PERSONS, done=1, persons="p")
+    ledger.open_run("b", "data", PERSONS)
+    for persons, earlier in (("q", "a"), (None, "a"), ("p", "unknown")):
+        with pytest.raises(OtherImagesError, match="the images that it was made for"):
+            ledger.bind_data("b", images, persons, persons_of=earlier)
+    ledger.bind_data("b", images, "p", persons_of="a")
+    ledger.commit("b", 1, VOTES)
+
+
 # From version 1 -------------------------------------------------------------------------------
 
 
@@ -160,10 +219,10 @@ def test_an_old_ledger_is_brought_up_to_date_once_and_stays_final(old_home):
 
 
 def test_an_update_that_is_cut_off_leaves_the_old_ledger(old_home, monkeypatch):
-    from pe_engine.privacy import tables
+    from pe_engine.privacy import schema
 
     with monkeypatch.context() as patch:
-        patch.setitem(tables.STEPS, 1, (*tables.STEPS[1], "CREATE NONSENSE"))
+        patch.setitem(schema.STEPS, 1, (*schema.STEPS[1], "CREATE NONSENSE"))
         with pytest.raises(RunError, match="cannot be used"):
             Ledger(old_home)
     assert Ledger(old_home).spent("data") == [Charge(12.0, 1, 4, "image")]
