@@ -134,6 +134,10 @@ class PrivateVoters:
         choices = np.full((len(self._features), self._config.neighbours), -1, np.int64)
         classes = len(self._class_names)
         for c in range(classes):
+            # told by classes alone: batches would tell how many private images there are; and of
+            # each class, since whether one is empty is private, too
+            voting = Progress(generation, Phase.VOTE, c, classes)
+            yield voting
             ours = np.flatnonzero(class_ids == c)
             rows = np.flatnonzero(self._class_ids == c)
             pauses = nearest_candidates(
@@ -145,8 +149,7 @@ class PrivateVoters:
                 search=self._config.search,
                 device=self._device,
             )
-            # told by classes alone: batches would tell how many private images there are
-            chosen = yield from _with_events(pauses, Progress(generation, Phase.VOTE, c, classes))
+            chosen = yield from _with_events(pauses, voting)
             choices[rows] = np.where(chosen < 0, -1, ours[chosen])
         yield Progress(generation, Phase.VOTE, classes, classes)
         return choices
