@@ -161,7 +161,7 @@ MUTANTS = (
                 "        n = self.config.sample_schedule[t]\n"
                 "        for class_id, share in enumerate(shares(n, len(self.classes))):\n",
                 "        n = self.config.sample_schedule[t]\n"
-                "        labels = np.bincount(self.voters._class_ids, minlength=3)\n"
+                "        labels = 1 + np.bincount(self.voters._class_ids, minlength=4)\n"
                 "        parts = np.diff(np.rint(np.cumsum([0, *labels]) * n / labels.sum()))\n"
                 "        for class_id, share in enumerate(parts.astype(int).tolist()):\n",
             ),

@@ -12,9 +12,9 @@ import numpy as np
 from pe_engine.audit.running import png
 
 SIDE = 16
-CLASSES = ("0", "1", "2")
-IMAGES = 4  # in each class
-PERSONS = ("ann", "bob")
+CLASSES = ("0", "1", "2", "3")
+IMAGES = (6, 5, 1, 0)  # in each class: one loses its only image, one gets its first
+PERSONS = ("bob", "ann")
 MAGENTA = (255, 0, 255)  # an image all of this has no finite features: see watching.py
 
 Files = Mapping[str, bytes]
@@ -52,10 +52,10 @@ class Layout:
 
 
 def base(layout: Layout) -> Files:
-    """12 images; in classes and with persons, each person has two of each class."""
+    """12 images in full batches, so that one more is one batch more."""
     files = {}
     for c, class_name in enumerate(CLASSES):
-        for i in range(IMAGES):
+        for i in range(IMAGES[c]):
             person = PERSONS[i % len(PERSONS)] if layout.persons else ""
             files[layout.name(class_name, person, f"5{i}")] = png(_noise(c, i))
     return files
@@ -71,6 +71,11 @@ def added_or_removed(layout: Layout) -> Iterator[Neighbour]:
     yield Neighbour("an image added", {before: png(_noise(7, 0)), **files})
     yield Neighbour("an image added that is there", {before: files[_last(files)], **files})
     yield Neighbour("an image removed", _without(files, layout.name("1", "", "52")))
+    yield Neighbour(
+        "the only image of a class removed", _without(files, layout.name("2", "", "50"))
+    )
+    first = layout.name("3", "", "50")
+    yield Neighbour("the first image of a class added", {**files, first: png(_noise(3, 0))})
     yield Neighbour("an image without finite features added", {before: _nowhere(), **files}, 0)
     yield Neighbour("a corrupt file added", {before: files[_last(files)][:90], **files}, 0)
     yield Neighbour("a picture of more pixels than are read added", {before: _huge(), **files}, 0)
@@ -92,24 +97,25 @@ def replaced(layout: Layout) -> Iterator[Neighbour]:
         cid = {layout.name(c, "cid", str(i)): png(_noise(8, i)) for i, c in enumerate(CLASSES)}
         yield Neighbour("a person replaced by another", {**rest, **cid}, units=2)
         return
-    old = layout.name("1", "", "52")
-    rest, moved = _without(files, old), layout.name("0", "", "00")
-    for change, name, content, units in (
-        ("an image replaced", old, png(_noise(7, 2)), 2),
-        ("an image replaced by one of another class", moved, png(_noise(7, 3)), 2),
-        ("an image replaced by one without finite features", old, _nowhere(), 1),
-        ("an image replaced by a corrupt file", old, files[old][:90], 1),
+    old, only = layout.name("1", "", "52"), layout.name("2", "", "50")
+    moved, first = layout.name("0", "", "00"), layout.name("3", "", "50")
+    for change, gone, name, content, units in (
+        ("an image replaced", old, old, png(_noise(7, 2)), 2),
+        ("an image replaced by one of another class", old, moved, png(_noise(7, 3)), 2),
+        ("a class's only image replaced by another's first", only, first, png(_noise(3, 0)), 2),
+        ("an image replaced by one without finite features", old, old, _nowhere(), 1),
+        ("an image replaced by a corrupt file", old, old, files[old][:90], 1),
     ):
-        yield Neighbour(change, {**rest, name: content}, units)
+        yield Neighbour(change, {**_without(files, gone), name: content}, units)
 
 
 def _persons_added_or_removed(layout: Layout, files: Files) -> Iterator[Neighbour]:
-    cid = {layout.name(c, "cid", str(i)): png(_noise(8, i)) for i, c in enumerate(CLASSES * 3)}
-    yield Neighbour("a person with nine images added", {**files, **cid})
+    cid = {layout.name(c, "cid", str(i)): png(_noise(8, i)) for i, c in enumerate(CLASSES * 2)}
+    yield Neighbour("a person with eight images added", {**files, **cid})
     rest = {name: data for name, data in files.items() if "bob" not in name}
-    yield Neighbour("a person removed", rest)
+    yield Neighbour("a person removed, with the only image of a class", rest)
     more = {layout.name(c, "ann", f"0{i}"): png(_noise(9, i)) for i, c in enumerate(CLASSES)}
-    yield Neighbour("three images of a person added", {**files, **more}, units=2)
+    yield Neighbour("four images of a person added", {**files, **more}, units=2)
 
 
 def _noise(kind: int, number: int) -> np.ndarray:

@@ -3,23 +3,28 @@
 A run on a data set D is recorded. A run on a neighbour D' gets the recorded noisy votes in place of
 its own. Whatever differs then, by one byte, has come from the private images by another way. The
 clean votes, which only the place where noise is added sees, may differ in as many cells as the
-accounting says.
+accounting says; and that place must be asked once in each generation for the noise that the run
+was planned with, which must be enough for what it claims.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pe_engine import release
 from pe_engine.audit import neighbours, provider, squares
+from pe_engine.audit.calibration import epsilon_of_sum
 from pe_engine.audit.finding import Finding
 from pe_engine.audit.neighbours import Layout, Neighbour
-from pe_engine.audit.watching import Frozen, Seen, watch
+from pe_engine.audit.watching import Frozen, Interruption, Seen, watch
 from pe_engine.config import RunConfig
+from pe_engine.header import Header
 
 AUDIT = "replay"
 OPTIONS = {
@@ -31,7 +36,8 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the matrix; ``votes`` is k, or c with persons."""
+    """One row of the matrix; ``votes`` is k, or c with persons; ``others`` are further settings,
+    by name."""
 
     adjacency: str
     votes: int
@@ -39,15 +45,20 @@ class Setting:
     lookahead: int
     persons: bool = False
     generator: str = "text_render"
+    interruption: Interruption = Interruption.NONE
+    others: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
         unit = "person, c" if self.persons else "image, k"
-        return (
-            f"{self.adjacency} of one {unit} = {self.votes}, "
-            f"{'three classes' if self.classes else 'no classes'}, look-ahead {self.lookahead}"
-            + f", {self.generator}"
-            * (self.generator == provider.NAME)
-        )
+        parts = [
+            f"{self.adjacency} of one {unit} = {self.votes}",
+            "four classes" if self.classes else "no classes",
+            f"look-ahead {self.lookahead}",
+            *[self.generator] * (self.generator == provider.NAME),
+            *[self.interruption.value] * (self.interruption is not Interruption.NONE),
+            *(f"{name} = {value}" for name, value in self.others),
+        ]
+        return ", ".join(parts)
 
     @property
     def layout(self) -> Layout:
@@ -71,6 +82,7 @@ class Setting:
             num_samples=(24,),
             image_size=squares.SIZE if self.generator == squares.NAME else neighbours.SIDE,
             **persons,
+            **dict(self.others),
         )
 
 
@@ -87,6 +99,9 @@ SOME = (
     Setting("replace", 3, classes=True, lookahead=2, persons=True),
     Setting("replace", 1, classes=False, lookahead=0, persons=True),
     PAID,
+    replace(QUICK, interruption=Interruption.READING),
+    replace(QUICK_PERSONS, interruption=Interruption.FAULT),
+    Setting("add-remove", 3, classes=False, lookahead=2, interruption=Interruption.RELEASED),
 )
 ALL = (
     *(
@@ -97,12 +112,29 @@ ALL = (
         for lookahead in (0, 2)
         for persons in (False, True)
     ),
-    PAID,
+    *SOME[8:],
+    *(
+        replace(QUICK, adjacency="replace", persons=persons, interruption=interruption)
+        for persons, interruption in product((False, True), list(Interruption)[1:])
+    ),
+    *(
+        replace(SOME[0], others=others)
+        for others in (
+            (("metric", "ip"),),
+            (("metric", "cosine"),),
+            (("search", "torch"),),
+            (("selection", "rank"),),
+            (("keep_selected", True),),
+            (("fresh_children", True),),
+        )
+    ),
+    replace(SOME[0], interruption=Interruption.RELEASED, others=(("keep_features", True),)),
 )
 
 
 def audit(work: Path, settings: Sequence[Setting] = SOME) -> Iterator[Finding]:
-    """Two findings for each setting: what could be seen, and how far clean votes moved.
+    """Three findings for each setting: what could be seen, how far clean votes moved, and which
+    noise was asked for.
 
     Args:
         work: a folder for the runs; their subfolders are made.
@@ -119,21 +151,23 @@ def neighbours_of(setting: Setting) -> list[Neighbour]:
 
 
 def _compare(work: Path, setting: Setting, tried: Sequence[Neighbour]) -> Iterator[Finding]:
-    config = setting.config()
+    config, stop = setting.config(), setting.interruption
     recorded = Frozen(release.discrete_gaussian)
-    original = watch(work / "original", config, neighbours.base(setting.layout), recorded)
-    told, moved, bound_kept = [], 0, True
+    files = neighbours.base(setting.layout)
+    original = watch(work / "original", config, files, recorded, stop)
+    told, moved, bound_kept, asked = [], 0, True, [recorded.asked]
     for i, neighbour in enumerate(tried):
         frozen = Frozen(recorded.noise, recorded.noisy)
-        seen = watch(work / str(i), config, neighbour.files, frozen)
+        seen = watch(work / str(i), config, neighbour.files, frozen, stop)
         told += [f"{thing} ({neighbour.change})" for thing in differences(original, seen)]
         most = config.votes_per_unit * neighbour.units
         squared, sound = movement(recorded.clean, frozen.clean)
         moved, bound_kept = max(moved, squared), bound_kept and sound and squared <= most
-    things = len(original.things)
+        asked.append(frozen.asked)
+    things, count = len(original.things), len(tried)
     yield Finding(
         AUDIT,
-        f"{setting}: {things} things seen, {len(tried)} neighbours",
+        f"{setting}: {things} things seen, {count} neighbour{'s' * (count != 1)}",
         "; ".join(told[:5]) + f"; {len(told)} in all" * (len(told) > 5) or "all the same",
         "the same byte for byte",
         not told,
@@ -144,6 +178,28 @@ def _compare(work: Path, setting: Setting, tried: Sequence[Neighbour]) -> Iterat
         f"L2 <= √{moved:g}",
         f"√{config.votes_per_unit * (1 + (setting.adjacency == 'replace')):g}, each count by 1",
         bound_kept and moved > 0,
+    )
+    yield _noise_asked_for(setting, original.header, asked)
+
+
+def _noise_asked_for(setting: Setting, header: Header, asked: Sequence[Sequence[float]]) -> Finding:
+    """Once in each generation of each run the σ that was planned, and that one costs what it may.
+
+    Args:
+        asked: for each run the σ of each time that noise was asked for.
+    """
+    config, sigma = header.config, header.budget.noise_multiplier
+    cells = config.iterations * config.votes_per_unit * (1 + (config.adjacency == "replace"))
+    epsilon = epsilon_of_sum(sigma, cells, config.delta)
+    wrong = {other for run in asked for other in run} - {sigma}
+    times = sorted({len(run) for run in asked})
+    return Finding(
+        AUDIT,
+        f"{setting}: noise that is asked for",
+        f"σ = {', '.join(f'{other:.4f}' for other in sorted({sigma} | wrong))}, "
+        f"{' or '.join(map(str, times))} times",
+        f"σ = {sigma:.4f}, {config.iterations} times, so ε = {epsilon:.4f} <= {config.epsilon:g}",
+        not wrong and times == [config.iterations] and epsilon <= config.epsilon,
     )
 
 
