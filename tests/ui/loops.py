@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Made = TypeVar("Made")
 
@@ -20,5 +20,10 @@ def in_event_loop(make: Callable[[], Made]) -> Made:
     async def build() -> Made:
         return make()
 
+    return awaited(build())
+
+
+def awaited(coroutine: Coroutine[Any, Any, Made]) -> Made:
+    """What a coroutine returns; also where this thread has a loop, as with a browser's driver."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, build()).result()
+        return thread.submit(asyncio.run, coroutine).result()

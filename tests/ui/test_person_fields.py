@@ -1,6 +1,5 @@
 """Images of one person on the page: how many persons, for whom ε is, what was declared."""
 
-import asyncio
 import re
 import zipfile
 from types import SimpleNamespace
@@ -8,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import png
+from loops import awaited
 from playwright.sync_api import expect
 from test_settings import FIELDS
 
@@ -76,9 +76,9 @@ def test_what_does_not_go_together_is_a_sentence(page, said, words):
 
 
 def test_the_budget_is_for_each_person(page):
-    assert "for each person" in asyncio.run(page.handlers.budget(PERSONS))
+    assert "for each person" in awaited(page.handlers.budget(PERSONS))
     alone = FIELDS | {"person_votes": "2"}
-    assert "nothing names the persons" in asyncio.run(page.handlers.budget(alone))
+    assert "nothing names the persons" in awaited(page.handlers.budget(alone))
 
 
 def test_a_run_of_the_page_protects_persons(page, home):

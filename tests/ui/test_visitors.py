@@ -87,7 +87,7 @@ def test_another_account_finds_no_run_at_my_address(context_of, guarded):
     log_in(other, "bob", f"{SECRET}2")
     is_missing(other, run_id)
 
-    page.get_by_role("link", name="Log out").click()
+    page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("Password")).to_be_visible()
     page.goto(f"/?run={run_id}")  # at another computer, perhaps
     log_in(page, "ann", SECRET)
