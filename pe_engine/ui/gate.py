@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import MutableHeaders
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pe_engine.ui.bodies import TooLarge, read_body
 from pe_engine.ui.crowd import Crowd, TooMany
 from pe_engine.ui.identity import Identity
+from pe_engine.ui.page_events import NoEvent, PageEvents
 
 OWN = ("/runs/", "/uploads/", "/pictures/")
 STATIC = ("/assets/", "/static/")
@@ -30,9 +30,6 @@ LISTEN = "/gradio_api/queue/data"
 LOGIN = ("/login", "/login/huggingface", "/login/callback")
 LOGOUT = "/logout"  # by POST only, or any web page could log its visitor out
 EXACT = frozenset({"/", "/uploads", "/theme.css", "/favicon.ico", JOIN, LISTEN})
-
-EVENT_FIELDS = ("data", "fn_index", "event_data", "trigger_id")
-"""What a page's event is made of; Gradio would take more, such as a token or another format."""
 
 BUSY = "You have too much open here at once. Close other tabs of this page and try again."
 
@@ -48,10 +45,12 @@ class Gate:
         app: the application behind it.
         login: the server has a login page.
         crowd: the events that are in Gradio's queue.
+        events: those that the page may send.
     """
 
-    def __init__(self, app: ASGIApp, login: bool, crowd: Crowd) -> None:
+    def __init__(self, app: ASGIApp, login: bool, crowd: Crowd, events: PageEvents) -> None:
         self.app = app
+        self._events = events
         self._crowd = crowd
         self._exact = EXACT.union(LOGIN if login else ())
         self._login = login
@@ -94,7 +93,7 @@ class Gate:
     async def _join(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(scope, receive, MAX_EVENT_BYTES)
-            event = _event(body)
+            event = self._events.read(body)
         except TooLarge:
             reason = (
                 f"The page sent more than {MAX_EVENT_BYTES // 2**10} KiB. Shorten what is typed."
@@ -104,7 +103,7 @@ class Gate:
         except TimeoutError:
             await _refuse(408, "The request was cut off. Try again.", scope, receive, send)
             return
-        if event is None:
+        except NoEvent:
             await _refuse(400, "This is not an event of the page.", scope, receive, send)
             return
         event["session_hash"] = self._remember(session_of(who, event["session_hash"]))
@@ -134,20 +133,6 @@ class Gate:
 def session_of(who: Identity, name: str) -> str:
     """The session that an identity means by a name of its choice."""
     return hashlib.sha256(f"{who.owner}/{name[:MAX_SESSION_NAME]}".encode()).hexdigest()[:32]
-
-
-def _event(body: bytes) -> dict[str, Any] | None:
-    """The fields of a page's event; None where it is none."""
-    try:
-        sent = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(sent, dict) or not isinstance(sent.get("session_hash"), str):
-        return None
-    if not isinstance(sent.get("data"), list) or not isinstance(sent.get("fn_index"), int):
-        return None
-    known = {name: sent[name] for name in EVENT_FIELDS if name in sent}
-    return {**known, "session_hash": sent["session_hash"]}
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from fastapi.staticfiles import StaticFiles
 from pe_engine.components import resolve_device
 from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.errors import ConfigError
+from pe_engine.files import OWNER_ONLY_FOLDER, owner_folder
 from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
 from pe_engine.ui.caps import SHARED_CAPS, Caps
 from pe_engine.ui.connections import PunctualProtocol
@@ -25,11 +28,15 @@ from pe_engine.ui.crowd import Crowd
 from pe_engine.ui.gate import Gate
 from pe_engine.ui.identity import BrowserCookie
 from pe_engine.ui.login import LoginFirst, PasswordLogin
+from pe_engine.ui.page_events import PageEvents
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
 from pe_engine.ui.space import SpaceLogin
 from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 MAX_WAITING_EVENTS = 256
 MAX_CONNECTIONS = 512  # more are told to come again; an open tab holds one
@@ -83,7 +90,9 @@ def build_app(
     if not owner and login is None:
         raise ConfigError(NO_LOGIN.format(host=host))
     # Gradio reads this when it is imported, and its files must not lie in the shared /tmp.
-    os.environ["GRADIO_TEMP_DIR"] = str(home / "gradio")
+    gradios = _closed(home) / "gradio"
+    shutil.rmtree(gradios, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(_closed(gradios))
     import gradio as gr
 
     from pe_engine.ui.handlers import Handlers
@@ -102,6 +111,7 @@ def build_app(
         loading.start()
         yield
         manager.close()  # a run in progress stops after its batch and can be resumed
+        shutil.rmtree(gradios, ignore_errors=True)
         loading.join()  # native code breaks down if the interpreter goes before
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -109,7 +119,8 @@ def build_app(
     page = build_page(handlers, Viewers(manager, owner), login is not None)
     page.max_threads = MAX_CONNECTIONS  # Gradio answers no more events at once, streams included
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
-    _protect(app, login, owner, framed, Crowd(page))
+    page.has_launched = True  # else Gradio takes any path that is sent for an uploaded file
+    _protect(app, login, owner, framed, page)
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
@@ -135,10 +146,10 @@ def _protect(
     login: PasswordLogin | SpaceLogin | None,
     local: bool,
     framed: bool,
-    crowd: Crowd,
+    page: gr.Blocks,
 ) -> None:
     """What every request passes before it is answered; the last one added is the first passed."""
-    app.add_middleware(Gate, login=login is not None, crowd=crowd)
+    app.add_middleware(Gate, login=login is not None, crowd=Crowd(page), events=PageEvents(page))
     if login is None:
         app.add_middleware(BrowserCookie, local=local)
     else:
@@ -149,6 +160,14 @@ def _protect(
     if isinstance(login, SpaceLogin):
         login.attach(app)
     app.add_middleware(SameOrigin, local_only=local, framed=framed)
+
+
+def _closed(folder: Path) -> Path:
+    """``folder``, made if missing, as one that no other account of this machine can enter."""
+    owner_folder(folder)
+    with suppress(PermissionError):  # a volume of somebody else's
+        folder.chmod(OWNER_ONLY_FOLDER)
+    return folder
 
 
 def _is_news(record: logging.LogRecord) -> bool:
