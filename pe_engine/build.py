@@ -23,6 +23,7 @@ from pe_engine.generators.base import Generator
 from pe_engine.header import BudgetPlan, Header
 from pe_engine.images import contact_sheet
 from pe_engine.initial import check_made_by
+from pe_engine.past import Past, check_persons
 from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.accounting import Charge
@@ -38,31 +39,27 @@ EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zi
 MAX_CLASSES_ON_SHEET = 20
 
 
-def plan_budget(config: RunConfig, inherited: tuple[Charge, ...] = ()) -> BudgetPlan:
+def plan_budget(config: RunConfig, past: Past | None = None) -> BudgetPlan:
     """σ, H and the ε of every prefix of the run.
 
     Args:
-        inherited: what the pictures that the run starts from cost; σ is that of the run's own
-            budget, and ε of all together.
+        past: what the pictures that the run starts from cost; σ is that of the run's own budget,
+            and ε of all together.
 
     Raises:
-        ConfigError: the run protects persons, and those pictures were chosen by single images.
+        ConfigError: the run protects persons, and those pictures were not chosen by the same ones.
     """
-    if config.unit == "person" and any(charge.unit == "image" for charge in inherited):
-        raise ConfigError(
-            "This run protects all images of a person together, but it would start from pictures "
-            "for which every image voted on its own, so that nothing bounds what one person did "
-            "to them. Start from a run that knew the persons, or from none."
-        )
+    past = past or Past()
+    check_persons(config, past)
     votes = config.votes_per_unit
     releases = (config.delta, config.iterations, votes, config.adjacency)
     sigma = accounting.noise_multiplier(config.epsilon, *releases)
     threshold = default_threshold(sigma) if config.threshold is None else config.threshold
-    if not inherited:
+    if not past.charges:
         return BudgetPlan(sigma, threshold, accounting.epsilon_prefixes(sigma, *releases))
     before, *epsilons = (
         accounting.composed_epsilon(
-            (*inherited, Charge(sigma, votes, t, config.unit)),
+            (*past.charges, Charge(sigma, votes, t, config.unit)),
             config.delta,
             config.adjacency,
             config.unit,
@@ -203,6 +200,7 @@ def _evolution(
         ledger=ledger,
         folder=folder,
         given_out=generator.files,
+        persons_of=header.persons_of,
         open_source=lambda: dataset or _opened_again(folder, header),
     )
     return Evolution(

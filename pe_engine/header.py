@@ -46,6 +46,8 @@ class Header:
         public_names: whether class names may leave.
         inherited: what the pictures that it starts from cost, on the same private images.
         start_is_known: whether nothing else can have gone into them.
+        persons_of: id of the run that they come from, if the images must belong to the same persons
+            as they did for that one; "" for none.
     """
 
     run_id: str
@@ -57,6 +59,7 @@ class Header:
     budget: BudgetPlan
     inherited: tuple[Charge, ...] = ()
     start_is_known: bool = True
+    persons_of: str = ""
 
     @property
     def start(self) -> str:

@@ -6,7 +6,6 @@ of microsoft/DPSDA (``samples`` uint8 ``(N, H, W, 3)`` in equal class blocks, ``
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,23 +22,9 @@ from pe_engine.files import typed_path
 from pe_engine.generators.base import PIXELS, Generator
 from pe_engine.header import Header
 from pe_engine.images import to_uint8
-from pe_engine.manifest import PRODUCT, STARTS
+from pe_engine.past import NOT_TOLD, Past, of_file, of_run
 from pe_engine.population import Population, shares, three_channels
-from pe_engine.privacy.accounting import Charge
 from pe_engine.storage import RunFolder
-
-
-@dataclass(frozen=True)
-class Past:
-    """What pictures cost on the private images that they were chosen by.
-
-    Attributes:
-        charges: of all runs that led to them.
-        known: whether nothing else can have gone into them.
-    """
-
-    charges: tuple[Charge, ...]
-    known: bool
 
 
 @dataclass(frozen=True)
@@ -85,14 +70,8 @@ def past(text: str) -> Past:
     """
     path, generation = _located(text)
     if generation is None:
-        return _told_by(path.with_name("manifest.json"))
-    header = _header(RunFolder(path))
-    # Whoever goes on from one generation has seen the votes of all.
-    config = header.config
-    own = Charge(
-        header.budget.noise_multiplier, config.votes_per_unit, config.iterations, config.unit
-    )
-    return Past((*header.inherited, own), header.start_is_known)
+        return of_file(path)
+    return of_run(_header(RunFolder(path)))
 
 
 def read(config: RunConfig, class_names: Sequence[str]) -> Initial:
@@ -167,8 +146,10 @@ def check_made_by(generator: Generator, folder: RunFolder) -> None:
 def _header(folder: RunFolder) -> Header:
     """Raises RunError where it is none: the folder may be anybody's."""
     try:
-        return Header.from_json(folder.read_header())
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        header = Header.from_json(folder.read_header())
+        of_run(header)  # what it cost are numbers
+        return header
+    except (ConfigError, *NOT_TOLD) as error:
         raise RunError(
             f"The file run.json in {folder.path} is damaged. Choose another run to start from."
         ) from error
@@ -210,25 +191,6 @@ def _from_file(path: Path, config: RunConfig, classes: int) -> Population:
         said = {"prompt": info.astype(np.str_)}
     ids = labels.astype(np.int64)
     return Population(_resized(samples, config.image_size), ids, ids, said)
-
-
-def _told_by(manifest: Path) -> Past:
-    """What the manifest of a release says that it cost; of any other file nothing is known."""
-    try:
-        told = json.loads(manifest.read_text(encoding="utf-8"))
-        privacy = told["privacy"]
-        charges = [Charge(**charge) for charge in privacy.get("inherited", [])]
-        settings = told["settings"]
-        persons = settings.get("persons", "none") != "none"  # unknown to earlier versions
-        votes, unit = (
-            (settings["person_votes"], "person") if persons else (settings["neighbours"], "image")
-        )
-        own = Charge(privacy["noise_multiplier"], votes, privacy["planned_releases"], unit)
-        ours = told["product"]["name"] == PRODUCT
-        known = privacy.get("start") != STARTS["pictures"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return Past((), False)
-    return Past((*charges, own), known) if ours else Past((), False)
 
 
 def _parsed(text: str) -> tuple[Path, int | None]:

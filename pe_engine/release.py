@@ -33,6 +33,8 @@ class PrivateVoters:
         open_source: opens the private data set; called only when it has to be read.
         given_out: SHA-256 of the files that the generator may let leave as they are, uint8
             ``(M, 32)``.
+        persons_of: the run for which the images must belong to the same persons, see
+            ``Ledger.bind_data``; "" for none.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class PrivateVoters:
         folder: RunFolder,
         open_source: Callable[[], PrivateDataset],
         given_out: Callable[[], np.ndarray],
+        persons_of: str = "",
     ) -> None:
         self._run_id = run_id
         self._config = config
@@ -59,6 +62,7 @@ class PrivateVoters:
         self._folder = folder
         self._open_source = open_source
         self._given_out = given_out
+        self._persons_of = persons_of
         self._features: np.ndarray | None = None  # float32 (M, D)
         self._class_ids: np.ndarray | None = None  # int64 (M,)
         self._person_ids: np.ndarray | None = None  # int64 (M,)
@@ -180,7 +184,8 @@ class PrivateVoters:
         persons = None
         if self._config.unit == "person":
             persons = self._ledger.persons_fingerprint(digests, person_ids[:found].tolist())
-        self._ledger.bind_data(self._run_id, self._ledger.fingerprint(digests), persons)
+        images = self._ledger.fingerprint(digests)
+        self._ledger.bind_data(self._run_id, images, persons, persons_of=self._persons_of)
         skipped = len(dataset.skipped) + len(dataset) - found
         if skipped:
             said = f"{skipped:,} files could not be used as images; left out."

@@ -21,7 +21,7 @@ from pe_engine.files import typed_path
 from pe_engine.generators import custom
 from pe_engine.generators.base import Estimate
 from pe_engine.header import Header, new_run_id
-from pe_engine.initial import Past
+from pe_engine.past import Past
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.storage import RunFolder
 
@@ -120,7 +120,7 @@ def start_run(
     _check_sizes(config, len(dataset.class_names))
     _check_cost(config)
     _check_paths(config, source)
-    given, past = None, Past((), known=True)
+    given, past = None, Past()
     if config.initial:
         given, past = initial.read(config, dataset.class_names), initial.past(config.initial)
     if not past.known and kind.estimate(options, 1):
@@ -142,9 +142,10 @@ def start_run(
         class_names=tuple(dataset.class_names),
         rule=dataset.rule,
         public_names=public_names,
-        budget=plan_budget(config, past.charges),
+        budget=plan_budget(config, past),
         inherited=past.charges,
         start_is_known=past.known,
+        persons_of=past.run_id if config.unit == "person" else "",
     )
     folder.create(header.to_json())
     try:

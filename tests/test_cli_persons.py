@@ -89,10 +89,15 @@ def test_what_an_earlier_run_cost_is_counted_in_the_units_of_the_new_one():
     images = RunConfig(dataset_name="d", iterations=2)
     persons = replace(images, classes="none", persons="folder", person_votes=3)
     charge = Charge(20.0, 2, 4, "person")
-    assert plan_budget(images, (charge,)).inherited == epsilon_spent(20.0, 1e-5, 4, 4)
-    assert plan_budget(persons, (charge,)).inherited == epsilon_spent(20.0, 1e-5, 4, 2)
+    past = Past((charge,), True, "folder", "a")
+    assert plan_budget(images, past).inherited == epsilon_spent(20.0, 1e-5, 4, 4)
+    assert plan_budget(persons, past).inherited == epsilon_spent(20.0, 1e-5, 4, 2)
     with pytest.raises(ConfigError, match="nothing bounds what one person did"):
-        plan_budget(persons, (replace(charge, unit="image"),))
+        plan_budget(persons, replace(past, charges=(charge, replace(charge, unit="image"))))
+    with pytest.raises(ConfigError, match=r"by the rule folder, but .* told them by prefix"):
+        plan_budget(persons, replace(past, persons="prefix"))
+    with pytest.raises(ConfigError, match="a release does not tell for which persons"):
+        plan_budget(persons, replace(past, run_id=""))
 
 
 def test_an_earlier_run_or_its_release_says_in_which_unit_it_was_charged(
@@ -103,8 +108,10 @@ def test_an_earlier_run_or_its_release_says_in_which_unit_it_was_charged(
     for name in ("samples.npz", "manifest.json"):
         (tmp_path / "copy" / name).write_bytes((tmp_path / "out" / name).read_bytes())
     own = Charge(noise_multiplier(3.0, 1e-5, 2, 2), 2, 2, "person")
-    for start in ("out", "out/samples.npz", "copy/samples.npz"):
-        assert past(str(tmp_path / start)) == Past((own,), True)
+    run_id = RunFolder(tmp_path / "out").read_header()["run_id"]
+    for start in ("out", "out/samples.npz"):
+        assert past(str(tmp_path / start)) == Past((own,), True, "folder", run_id)
+    assert past(str(tmp_path / "copy/samples.npz")) == Past((own,), True, "folder", "")
 
     more = ["--initial", str(tmp_path / "out"), "--classes", "folder", "--dataset-name", "next"]
     assert run(ward, tmp_path / "next", *more) == 0

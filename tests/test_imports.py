@@ -17,12 +17,12 @@ LAYERS = [
     "config population images presets",
     "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
-    "population_files privacy/accounting privacy/schema privacy/tables",
+    "population_files privacy/charges privacy/accounting privacy/schema privacy/tables",
     "generators/* embedders/*",
     "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"
     " header plots",
     "boundary release report manifest timing bench bench/plan argument_kinds arguments offspring"
-    " initial datasets/*",
+    " past initial datasets/*",
     "generators/composite generators/image_pool generators/pool_features",
     "evolution export",
     "build",

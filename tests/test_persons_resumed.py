@@ -122,3 +122,45 @@ def test_what_is_kept_of_persons_is_told_by_nobody_without_the_key(ledger, tmp_p
     assert one != ledger.persons_fingerprint(files, [0, 0, 1, 1])
     other = Ledger(tmp_path / "other")
     assert one != other.persons_fingerprint(files, [0, 0, 1, 2])
+
+
+# Starting from an earlier run --------------------------------------------------------------------
+
+
+def goes_on(images, ledger, tmp_path, **changes):
+    config = replace(CONFIG, initial=str(tmp_path / "first"), **changes)
+    start_run(tmp_path / "next", config, images, ledger)
+    list(continue_run(RunFolder(tmp_path / "next"), ledger))
+
+
+def test_a_run_goes_on_from_one_of_the_same_persons(images, ledger, tmp_path):
+    start_run(tmp_path / "first", CONFIG, images, ledger)
+    list(continue_run(RunFolder(tmp_path / "first"), ledger))
+    renamed(images)
+    goes_on(images, ledger, tmp_path)
+    (entry,) = ledger.datasets()
+    assert entry.generations == 4
+    assert entry.epsilon(1e-5, unit="person") < np.inf
+
+
+@pytest.mark.parametrize("what", OTHER_PERSONS)
+def test_no_run_goes_on_from_one_of_other_persons(images, ledger, tmp_path, what):
+    start_run(tmp_path / "first", CONFIG, images, ledger)
+    list(continue_run(RunFolder(tmp_path / "first"), ledger))
+    for before, after in OTHER_PERSONS[what]:
+        moved(images, before, after)
+    with pytest.raises(OtherImagesError, match="The run to start from was made for"):
+        goes_on(images, ledger, tmp_path)
+    assert ledger.datasets()[0].generations == 2
+
+
+def test_no_run_goes_on_from_one_of_another_ledger(images, ledger, tmp_path):
+    first = Ledger(tmp_path / "elsewhere")
+    start_run(tmp_path / "first", CONFIG, images, first)
+    list(continue_run(RunFolder(tmp_path / "first"), first))
+    with pytest.raises(OtherImagesError, match="with another ledger"):
+        goes_on(images, ledger, tmp_path)
+    assert ledger.spent("d") == []
+    goes_on_without = replace(CONFIG, persons="none", initial=str(tmp_path / "first"))
+    start_run(tmp_path / "of images", goes_on_without, images, ledger)
+    list(continue_run(RunFolder(tmp_path / "of images"), ledger))

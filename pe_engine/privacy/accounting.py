@@ -15,14 +15,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache, reduce
 from importlib.metadata import version
 
 from pe_engine.checks import check_one_of, check_whole, check_within
 from pe_engine.config import ADJACENCIES, DELTA_RANGE, EPSILON_RANGE, MAX_ITERATIONS, UNITS
+from pe_engine.privacy.charges import MOST_VOTES, NOISE_MULTIPLIER_RANGE, Charge
 
-NOISE_MULTIPLIER_RANGE = (0.05, 1e7)
 DECIMALS = 10_000  # σ is a multiple of 1 / DECIMALS
 
 # From here on a sum of discrete Gaussians is a discrete Gaussian (see _loss_of_sum).
@@ -38,18 +37,6 @@ TRANSFORM_ROUNDING_PER_CELL = 4e-16
 
 Curve = Callable[[float], float]
 """δ as a function of ε: non-increasing, never below the truth."""
-
-
-@dataclass(frozen=True)
-class Charge:
-    """``generations`` votings with noise σ, in each of which a unit more or less moves at most
-    ``neighbours`` counts by 1; a unit is one "image", or all images of one "person".
-    """
-
-    noise_multiplier: float
-    neighbours: int
-    generations: int
-    unit: str = "image"
 
 
 @lru_cache(maxsize=4096)
@@ -161,7 +148,7 @@ def _cells(delta: float, iterations: int, neighbours: int, adjacency: str) -> in
     """How many cells a unit can move by 1 in the whole run, all values checked."""
     check_within("δ (delta)", delta, *DELTA_RANGE)
     check_whole("iterations", iterations, 1, MAX_ITERATIONS)
-    check_whole("neighbours", neighbours, 1, 100)
+    check_whole("neighbours", neighbours, 1, MOST_VOTES)
     check_one_of("adjacency", adjacency, ADJACENCIES)
     return iterations * neighbours * (1 if adjacency == "add-remove" else 2)
 

@@ -129,7 +129,7 @@ def budget_sentence(fields: Mapping[str, Any]) -> str:
         classes="none",
     )
     start = (fields["initial"] or "").strip()
-    plan = plan_budget(checked, past(start).charges if start else ())
+    plan = plan_budget(checked, past(start) if start else None)
     generations = "1 generation" if checked.iterations == 1 else f"{checked.iterations} generations"
     return (
         f"σ = {plan.noise_multiplier:.3g} votes of noise per candidate; "

@@ -158,6 +158,37 @@ def _json(**changed) -> Callable[[Path], None]:
     return make
 
 
+def _charge(**changed) -> list[dict]:
+    sound = {"noise_multiplier": 5.0, "neighbours": 1, "generations": 3, "unit": "image"}
+    return [sound | changed]
+
+
+CHARGES = {
+    "charges that refund votes": _charge(neighbours=-5),
+    "charges that refund generations": _charge(generations=-3),
+    "charges of a negative σ": _charge(noise_multiplier=-1.0),
+    "charges of σ = 0": _charge(noise_multiplier=0),
+    "charges of σ = NaN": _charge(noise_multiplier=float("nan")),
+    "charges of σ = 1e300": _charge(noise_multiplier=1e300),
+    "charges of σ = 10**400": _charge(noise_multiplier=10**400),
+    "charges of a σ that is a text": _charge(noise_multiplier="5"),
+    "charges of a σ that is true": _charge(noise_multiplier=True),
+    "charges of no votes": _charge(neighbours=0),
+    "charges of half a vote": _charge(neighbours=0.5),
+    "charges of votes that are a text": _charge(neighbours="1"),
+    "charges of 1e300 generations": _charge(generations=1e300),
+    "charges of generations that are a text": _charge(generations="3"),
+    "charges of an unknown unit": _charge(unit="town"),
+    "charges of a unit that is a list": _charge(unit=[]),
+    "charges of other names": _charge(evil=1),
+    "charges that are numbers": [5],
+    "charges that are a number": 5,
+    "charges that are nothing": None,
+}
+BUDGETS = {
+    f"σ = {sigma!r}": {"noise_multiplier": sigma, "threshold": 5.0, "epsilons": [1.0]}
+    for sigma in (0, -1.0, float("nan"), 1e300, "5", None)
+}
 RUNS: dict[str, Callable[[Path], None]] = {
     "a generation that is a text": _file("generations/0003.npz", b"hello"),
     "a generation that is empty": _file("generations/0003.npz", b""),
@@ -186,12 +217,10 @@ RUNS: dict[str, Callable[[Path], None]] = {
     "a run.json with settings that lack a name": _json(config="{}"),
     "a run.json with a budget that is a text": _json(budget="all"),
     "a run.json with a budget of other names": _json(budget={"epsilons": 3}),
-    "a run.json with charges that are refunds": _json(
-        inherited=[{"noise_multiplier": -1.0, "neighbours": -5, "releases": -3}]
-    ),
-    "a run.json with charges that are no numbers": _json(
-        inherited=[{"noise_multiplier": float("nan"), "neighbours": 1, "releases": 3}]
-    ),
+    **{f"a run.json with {what}": _json(inherited=told) for what, told in CHARGES.items()},
+    **{f"a run.json with its own {what}": _json(budget=told) for what, told in BUDGETS.items()},
+    "a run.json with an id that is a list": _json(run_id=[]),
+    "a run.json with a start that is a text": _json(start_is_known="no"),
     "a run.json with classes that are a number": _json(class_names=5),
     "a run.json with names nobody knows": _json(evil=1),
 }
