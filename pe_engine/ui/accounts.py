@@ -7,13 +7,13 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from pe_engine.errors import ConfigError
 
 SESSION_SECONDS = 7 * 24 * 3600
-MAX_SESSIONS = 1000
+MAX_SESSIONS_OF_ONE = 20
 WINDOW_SECONDS = 60
 FAILURES_FROM_ONE_ADDRESS = 10
 FAILURES_IN_ALL = 100
@@ -59,14 +59,15 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._held: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._held: dict[bytes, tuple[str, float]] = {}  # the oldest first
 
     def begin(self, name: str) -> str:
-        """A new token for ``name``; the oldest of too many sessions ends."""
+        """A new token for ``name``; the oldest of too many sessions of theirs ends."""
         token = secrets.token_hex(32)
         self._held[_hash(token)] = (name, self._clock() + SESSION_SECONDS)
-        if len(self._held) > MAX_SESSIONS:
-            self._held.popitem(last=False)
+        own = [known for known, (whose, _) in self._held.items() if whose == name]
+        for oldest in own[:-MAX_SESSIONS_OF_ONE]:
+            del self._held[oldest]
         return token
 
     def name(self, token: str) -> str | None:

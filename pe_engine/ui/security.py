@@ -7,6 +7,7 @@ to this machine's names (a foreign name pointing here is DNS rebinding).
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+HOST = re.compile(r"([\w.-]*|\[[0-9a-fA-F:]+(\.\d{1,3}){0,3}\])(:\d{1,5})?", re.ASCII)
+"""What the header Host may be. Of anything else, libraries make different things, or break down."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # The page may load from and talk to its own server only. Gradio builds its components with inline
@@ -51,8 +55,13 @@ class SameOrigin:
                 self._add_headers(MutableHeaders(scope=message))
             await send(message)
 
-        reason = self._refusal(scope["method"], Headers(scope=scope))
-        answer = JSONResponse({"detail": reason}, 403) if reason else self.app
+        headers = Headers(scope=scope)
+        if not _is_name(headers.get("host", "")):
+            answer = JSONResponse({"detail": "The header Host is no name of a server."}, 400)
+        elif reason := self._refusal(scope["method"], headers):
+            answer = JSONResponse({"detail": reason}, 403)
+        else:
+            answer = self.app
         await answer(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> str:
@@ -78,7 +87,19 @@ def _from_own_page(headers: Headers, host: str) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == host != ""
+    except ValueError:  # such as http://[
+        return False
+
+
+def _is_name(host: str) -> bool:
+    try:
+        return bool(HOST.fullmatch(host)) and urlsplit(f"//{host}").port != 0
+    except ValueError:
+        return False
 
 
 def _host_name(host: str) -> str:

@@ -15,6 +15,7 @@ from pe_engine.ui import login
 from pe_engine.ui.accounts import (
     FAILURES_FROM_ONE_ADDRESS,
     FAILURES_IN_ALL,
+    MAX_SESSIONS_OF_ONE,
     SESSION_SECONDS,
     Accounts,
     Failures,
@@ -138,6 +139,13 @@ def test_a_session_ends_by_itself_and_by_logging_out(app):
     assert answer.url.path == "/login" and "pe-login" not in client.cookies
     again = TestClient(app, base_url=SHARED, cookies={"pe-login": kept}, follow_redirects=False)
     assert again.get("/").status_code == 303
+
+
+def test_an_account_has_some_sessions_and_ends_nobody_elses():
+    sessions = Sessions()
+    ann, *bobs = (sessions.begin(name) for name in ["ann", *["bob"] * (MAX_SESSIONS_OF_ONE + 2)])
+    assert [sessions.name(token) for token in bobs[:3]] == [None, None, "bob"]
+    assert sessions.name(ann) == "ann" and sessions.name(bobs[-1]) == "bob"
 
 
 def test_the_page_has_a_way_out_where_there_is_a_way_in(app):

@@ -3,10 +3,13 @@
 import io
 import re
 import shutil
+import socket
 import struct
 import zipfile
+from urllib.parse import urlsplit
 
 import pytest
+from over_http import serving
 from PIL import Image
 from visitors import local_app, local_client, shared_app, shared_client
 
@@ -81,6 +84,21 @@ def test_a_foreign_name_for_this_machine_is_refused(client, home):
     for path in ("/", "/theme.css"):
         assert client.get(path, headers={"host": "evil.example"}).status_code == 403
     assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [local_app, shared_app])
+def test_a_header_that_cannot_be_read_is_refused(kind, tmp_path):
+    with serving(kind(tmp_path)) as address:
+        place = urlsplit(address)
+        heads = [f"POST /uploads HTTP/1.1\r\nHost: {place.netloc}\r\nOrigin: http://[\r\n"]
+        for host in ("[", "[[", "a][", "[:::::]", "a b", "127.0.0.1:99999", "x@y"):
+            heads.append(f"GET / HTTP/1.1\r\nHost: {host}\r\n")
+        for head in heads:  # over a bare socket, because no client sends such a thing
+            with socket.create_connection((place.hostname, place.port)) as connection:
+                connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+                answer = connection.makefile("rb").read().decode("latin-1")
+            assert answer.split()[1] in ("400", "403"), answer
+            assert "x-content-type-options: nosniff" in answer
 
 
 def test_no_other_site_may_read_an_answer_of_a_shared_server(tmp_path):
