@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from pe_engine.errors import PEError
-    from pe_engine.storage import home_folder
+    from pe_engine.files import home_folder
     from pe_engine.ui.entrance import entrance, is_space
     from pe_engine.ui.server import build_app, serve
 

@@ -221,6 +221,7 @@ def _opened_again(folder: RunFolder, header: Header) -> PrivateDataset:
     return open_dataset(
         folder.read_source(),
         header.rule,
+        header.limits,
         class_names=config.class_names,
         persons=config.persons,
     )
@@ -233,7 +234,7 @@ def reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
         BudgetError: the data set's cap would be exceeded.
         RunError: the ledger is not the one that the run's votes were committed to.
     """
-    made = range(1, folder.last_generation() + 1)
+    made = range(1, max(folder.last_generation(), folder.last_committed()) + 1)
     if header.ledger != ledger.identity or any(
         ledger.noisy_votes(header.run_id, t) is None for t in made
     ):

@@ -50,10 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from pe_engine.files import home_folder
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.runner import Run
     from pe_engine.starting import start_run
-    from pe_engine.storage import RunFolder, home_folder
+    from pe_engine.storage import RunFolder
 
     ledger = Ledger(home_folder())
     config = _agreed(config_of(options), options.yes)
@@ -100,8 +101,8 @@ def _says_yes(question: str) -> bool:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from pe_engine.files import home_folder
     from pe_engine.privacy.ledger import Ledger
-    from pe_engine.storage import home_folder
 
     return _go_on(options.output, Ledger(home_folder()), options.data)
 
@@ -122,9 +123,9 @@ def _go_on(out: Path, ledger: Ledger, data: Path | None) -> int:
 
 
 def _budget(options: argparse.Namespace) -> int:
+    from pe_engine.files import home_folder
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.reporting import budget_table
-    from pe_engine.storage import home_folder
 
     ledger = Ledger(home_folder())
     if options.release:

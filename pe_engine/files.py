@@ -34,6 +34,19 @@ def owner_folder(path: Path) -> Path:
     return path
 
 
+def home_folder() -> Path:
+    """Where the ledger, uploads and the page's runs lie: ``PE_HOME``, else a per-user data folder.
+
+    Created with mode 0700 if missing.
+    """
+    from platformdirs import user_data_path
+
+    named = os.environ.get("PE_HOME")
+    return owner_folder(
+        Path(named) if named else user_data_path("private-evolution-studio", appauthor=False)
+    )
+
+
 @contextmanager
 def atomic_write(path: Path, mode: int = OWNER_ONLY_FILE) -> Iterator[IO[bytes]]:
     """A binary file that appears at ``path`` complete and synced, or not at all."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pe_engine.config import RunConfig
-from pe_engine.privacy.accounting import Charge
+from pe_engine.privacy.charges import Charge
+from pe_engine.sources import LOCAL_LIMITS, Limits
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -48,6 +49,7 @@ class Header:
         start_is_known: whether nothing else can have gone into them.
         persons_of: id of the run that they come from, if the images must belong to the same persons
             as they did for that one; "" for none.
+        limits: on the private images, whenever they are found again.
     """
 
     run_id: str
@@ -60,6 +62,7 @@ class Header:
     inherited: tuple[Charge, ...] = ()
     start_is_known: bool = True
     persons_of: str = ""
+    limits: Limits = LOCAL_LIMITS
 
     @property
     def start(self) -> str:
@@ -75,6 +78,7 @@ class Header:
             "config": self.config.to_json(),
             "budget": vars(self.budget),
             "inherited": [vars(charge) for charge in self.inherited],
+            "limits": vars(self.limits),
         }
 
     @staticmethod
@@ -88,5 +92,6 @@ class Header:
                 "class_names": tuple(stored["class_names"]),
                 "budget": BudgetPlan(**{**budget, "epsilons": tuple(budget["epsilons"])}),
                 "inherited": tuple(Charge(**charge) for charge in stored.get("inherited", ())),
+                "limits": Limits(**stored.get("limits", {})),
             }
         )

@@ -13,6 +13,7 @@ from pe_engine.storage import RunFolder
 
 CHANGES = (
     "write_population",
+    "note_committed",
     "write_provenance",
     "adopt_source",
     "images_were_read",

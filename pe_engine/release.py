@@ -69,7 +69,10 @@ class PrivateVoters:
 
     def committed(self, generation: int) -> np.ndarray | None:
         """The noisy votes that the ledger holds for this generation, int64 ``(N,)``."""
-        return self._ledger.noisy_votes(self._run_id, generation)
+        noisy_votes = self._ledger.noisy_votes(self._run_id, generation)
+        if noisy_votes is not None:  # a crash may have come before that was noted
+            self._folder.note_committed(generation)
+        return noisy_votes
 
     def prepare(self, generation: int) -> Iterator[Event]:
         """Have the private features in memory: stored ones, or read from the images.
@@ -129,6 +132,7 @@ class PrivateVoters:
             counts = count_by_image(choices, len(candidates))
         noisy_votes = discrete_gaussian(counts, self._noise_multiplier)
         self._ledger.commit(self._run_id, generation, noisy_votes)
+        self._folder.note_committed(generation)
         return noisy_votes
 
     def _choices(

@@ -146,6 +146,7 @@ def start_run(
         inherited=past.charges,
         start_is_known=past.known,
         persons_of=past.run_id if config.unit == "person" else "",
+        limits=limits,
     )
     folder.create(header.to_json())
     try:

@@ -5,6 +5,7 @@ half.
       run.json              run id, settings, class names, σ: for the owner; written once
       lock                  held by the one process that drives the run
       generations/0000.npz  population of each finished generation
+      committed.json        the newest generation whose noisy votes the ledger has taken
       provenance.json       what identifies the files that the generator works with
       initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
       generator/            what the generator keeps: answers that were paid for, a pool's features
@@ -18,7 +19,6 @@ half.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -43,19 +43,6 @@ from pe_engine.population_files import read_population, write_population
 
 NEW, DELETED = ".new", ".deleted"
 """How the names of folders end that are being made or deleted, beside the run's own."""
-
-
-def home_folder() -> Path:
-    """Where the ledger, uploads and the page's runs lie: ``PE_HOME``, else a per-user data folder.
-
-    Created with mode 0700 if missing.
-    """
-    from platformdirs import user_data_path
-
-    named = os.environ.get("PE_HOME")
-    return owner_folder(
-        Path(named) if named else user_data_path("private-evolution-studio", appauthor=False)
-    )
 
 
 class RunFolder:
@@ -175,6 +162,16 @@ class RunFolder:
         """The newest complete generation; -1 before the first."""
         names = (self.path / "generations").glob("*.npz")
         return max((int(p.stem) for p in names if re.fullmatch(r"\d{4}", p.stem)), default=-1)
+
+    def note_committed(self, generation: int) -> None:
+        """The ledger has taken the noisy votes of this generation; nobody has seen them before."""
+        if generation > self.last_committed():
+            write_json(self.path / "committed.json", {"generation": generation})
+
+    def last_committed(self) -> int:
+        """The newest generation that was so noted; 0 before the first."""
+        path = self.path / "committed.json"
+        return json.loads(path.read_text(encoding="utf-8"))["generation"] if path.is_file() else 0
 
     def generation_path(self, generation: int) -> Path:
         return self.path / "generations" / f"{generation:04d}.npz"

@@ -283,6 +283,48 @@ def test_a_ledger_put_back_from_an_old_copy_is_noticed(tmp_path, config, digits,
         go_on(out, Ledger(home))
 
 
+def test_votes_that_were_shown_are_missed_before_their_generation_is_made(
+    tmp_path, config, digits, ledger, home
+):
+    out = tmp_path / "out"
+    start_run(out, config, digits, ledger)
+    before = (home / "ledger.sqlite").read_bytes()
+    go_on(out, ledger, until=lambda e: isinstance(e, VotesReleased))
+    assert RunFolder(out).last_generation() == 0
+    (home / "ledger.sqlite").write_bytes(before)
+    with pytest.raises(RunError, match="another ledger"):
+        go_on(out, Ledger(home))
+    assert spent(Ledger(home)) == 0
+
+
+def test_votes_committed_right_before_a_crash_are_noted_once_they_are_shown(
+    tmp_path, config, digits, ledger, home, monkeypatch
+):
+    out = tmp_path / "out"
+    start_run(out, config, digits, ledger)
+    before = (home / "ledger.sqlite").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "note_committed", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            go_on(out, ledger)
+    assert (spent(ledger), RunFolder(out).last_committed()) == (1, 0)
+    (shown,) = of(VotesReleased, go_on(out, ledger, lambda e: isinstance(e, VotesReleased)))
+    run_id = Header.from_json(RunFolder(out).read_header()).run_id
+    np.testing.assert_array_equal(shown.noisy_votes, ledger.noisy_votes(run_id, 1))
+    assert RunFolder(out).last_committed() == 1
+    after = (home / "ledger.sqlite").read_bytes()
+    (home / "ledger.sqlite").write_bytes(before)
+    with pytest.raises(RunError, match="another ledger"):
+        go_on(out, Ledger(home))
+    (home / "ledger.sqlite").write_bytes(after)
+    go_on(out, Ledger(home))
+    assert spent(ledger) == 3
+
+
+def _crash(self, generation):
+    raise KeyboardInterrupt
+
+
 def test_a_stop_or_an_error_gives_the_reservation_back(tmp_path, config, digits, ledger):
     run(tmp_path / "a", config, digits, ledger, until=lambda e: isinstance(e, VotesReleased))
     assert ledger.datasets()[0].reserved == 0

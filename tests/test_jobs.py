@@ -1,10 +1,16 @@
 """Whose runs are, how many there may be, and how many are kept in memory."""
 
+import shutil
+import time
+import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from conftest import png
 
 from pe_engine import jobs
+from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager, Quota
 from pe_engine.ownership import NOBODY, read_owner, write_owner
@@ -40,6 +46,27 @@ def test_who_owns_a_run_is_kept_through_a_restart(home, quick, digits):
     assert second.exists(owned.run_id) and not second.exists("0" * 32)
     assert not second.exists("../runs")
     second.close()
+
+
+def test_the_limits_on_private_images_hold_whenever_they_are_opened(home, long, tmp_path, digits):
+    """An upload has moved since it was checked, and what is given again is new."""
+    shared = JobManager(home, limits=Limits(members=100))
+    upload = tmp_path / "upload.zip"
+    shutil.copy(digits, upload)
+    run = shared.submit(long, upload, delete_source=True)
+    while run.snapshot.epsilon_spent == 0 and not run.snapshot.status.ended:
+        time.sleep(0.02)
+    run.stop()
+    assert run.wait(60).status is Status.STOPPED
+    shared.close()
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        archive.writestr("a.png", png(np.zeros((8, 8, 3), np.uint8)))
+        for i in range(150):
+            archive.writestr(f"{i}.txt", "")
+    later = JobManager(home, limits=LOCAL_LIMITS)
+    again = later.resume(run.run_id, tmp_path / "many.zip", delete_source=True)
+    assert "more than 100 files" in again.wait(60).error
+    later.close()
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"{}", b"null", b"\xff"])

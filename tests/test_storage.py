@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pe_engine.errors import RunError
+from pe_engine.files import atomic_write, home_folder
 from pe_engine.population import Population
-from pe_engine.storage import RunFolder, atomic_write, home_folder, remove_cut_off
+from pe_engine.storage import RunFolder, remove_cut_off
 from tests.conftest import ROOT
 
 
@@ -185,3 +186,12 @@ def test_the_images_given_last_are_read(tmp_path, folder):
         assert folder.read_source() == folder.path / "private" / "upload.zip"
         folder.adopt_source(Path("/data"), upload=False)
         assert folder.read_source() == Path("/data")
+
+
+def test_the_newest_committed_generation_is_noted_and_never_goes_back(tmp_path):
+    folder = RunFolder(tmp_path / "out")
+    folder.create({})
+    assert folder.last_committed() == 0
+    for generation in (1, 3, 2):
+        folder.note_committed(generation)
+    assert RunFolder(tmp_path / "out").last_committed() == 3
