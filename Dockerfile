@@ -2,7 +2,7 @@
 # torch wheel for Linux brings its own CUDA libraries.
 #
 #   docker build -t private-evolution-studio .
-#   docker run -e PE_AUTH=name:password -p 127.0.0.1:7860:7860 -v pe-data:/data \
+#   docker run -e PE_AUTH=name:a-long-password -p 127.0.0.1:7860:7860 -v pe-data:/data \
 #       private-evolution-studio
 #
 # Inside a container the page listens on all addresses, so it asks for a login and does not start

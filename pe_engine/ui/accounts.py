@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from pe_engine.errors import ConfigError
 
 SESSION_SECONDS = 7 * 24 * 3600
 MAX_SESSIONS_OF_ONE = 20
 WINDOW_SECONDS = 60
-FAILURES_FROM_ONE_ADDRESS = 10
-FAILURES_IN_ALL = 100
-"""Within a window; more are not even looked at."""
+FAILURES_KEPT = 1000
+ATTEMPTS_AT_ONCE = 16
+MAX_DELAYS = 5
+MIN_PASSWORD = 12
+"""Characters; with as few guesses as there may be at once, nobody guesses a longer one."""
 
 
 def read_accounts(texts: Sequence[str]) -> dict[str, str]:
     """Passwords by name, each text being ``name:password``.
 
     Raises:
-        ConfigError: a text is not of that form, or a name comes twice; it never says the text.
+        ConfigError: a text is not of that form, a name comes twice or a password is short; it
+            never says the password.
     """
     accounts: dict[str, str] = {}
     for text in texts:
@@ -33,6 +38,11 @@ def read_accounts(texts: Sequence[str]) -> dict[str, str]:
             raise ConfigError("An account is given as name:password, with neither of them empty.")
         if name.strip() in accounts:
             raise ConfigError(f"The account {name.strip()!r} is given twice. Leave one out.")
+        if len(password) < MIN_PASSWORD:
+            raise ConfigError(
+                f"The password of the account {name.strip()!r} has {len(password)} characters, and "
+                f"others may guess as long as they like. Take one of at least {MIN_PASSWORD}."
+            )
         accounts[name.strip()] = password
     return accounts
 
@@ -84,22 +94,40 @@ class Sessions:
         self._held.pop(_hash(token), None)
 
 
-class Failures:
-    """How often logging in failed lately, from one address and in all."""
+class Attempts:
+    """Attempts to log in: those of one network wait for each other, and failed ones take longer.
+
+    Nobody is locked out: a right password passes, from elsewhere at once, and from the network of
+    somebody who guesses after theirs.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._recent: deque[tuple[float, str]] = deque()
+        self._failed: deque[tuple[float, str]] = deque(maxlen=FAILURES_KEPT)
+        self._asking: Counter[str] = Counter()
+        self._places: dict[str, asyncio.Semaphore] = {}
 
-    def too_many(self, address: str) -> bool:
-        """Whether nobody at this address may try now."""
-        while self._recent and self._recent[0][0] <= self._clock() - WINDOW_SECONDS:
-            self._recent.popleft()
-        own = sum(place == network(address) for _, place in self._recent)
-        return own >= FAILURES_FROM_ONE_ADDRESS or len(self._recent) >= FAILURES_IN_ALL
+    @asynccontextmanager
+    async def place(self, address: str) -> AsyncIterator[None]:
+        """One of the network's ``ATTEMPTS_AT_ONCE``, in the order in which they were asked for."""
+        whose = network(address)
+        self._asking[whose] += 1
+        places = self._places.setdefault(whose, asyncio.Semaphore(ATTEMPTS_AT_ONCE))
+        try:
+            async with places:
+                yield
+        finally:
+            self._asking[whose] -= 1
+            if not self._asking[whose]:
+                del self._asking[whose], self._places[whose]
 
-    def record(self, address: str) -> None:
-        self._recent.append((self._clock(), network(address)))
+    def failed(self, address: str) -> int:
+        """Note a failure; how many delays it takes, from 1 to ``MAX_DELAYS``."""
+        while self._failed and self._failed[0][0] <= self._clock() - WINDOW_SECONDS:
+            self._failed.popleft()
+        self._failed.append((self._clock(), network(address)))
+        own = sum(place == network(address) for _, place in self._failed)
+        return min(own, MAX_DELAYS)
 
 
 def network(address: str) -> str:

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pe_engine.header import RUN_ID
-from pe_engine.ui.accounts import SESSION_SECONDS, Accounts, Failures, Sessions
+from pe_engine.ui.accounts import SESSION_SECONDS, Accounts, Attempts, Sessions
 from pe_engine.ui.bodies import TooLarge, read_body
 from pe_engine.ui.gate import LOGIN, LOGOUT
 from pe_engine.ui.identity import STRANGER, Identity, identity, read_cookie, write_cookie
@@ -23,10 +23,9 @@ ASSETS = Path(__file__).parent.parent.parent / "assets"
 COOKIE = "pe-login"
 MAX_FORM_BYTES = 4096
 DELAY_SECONDS = 1.0
-"""So long a failed attempt takes."""
+"""So long a failed attempt takes; after others of late some times as long."""
 
 WRONG = "The name or the password is wrong. Try again."
-TOO_MANY = "There were too many failed attempts. Wait a minute and try again."
 ENDED = "You are not logged in, or the login has ended. Reload the page and log in."
 NO_STORE = {"Cache-Control": "no-store"}
 GONE = NO_STORE | {"Clear-Site-Data": '"cache"'}
@@ -44,7 +43,7 @@ class PasswordLogin:
     def __init__(self, passwords: dict[str, str], framed: bool = False) -> None:
         self._accounts = Accounts(passwords)
         self._sessions = Sessions()
-        self._failures = Failures()
+        self._attempts = Attempts()
         self._framed = framed
 
     def identify(self, scope: Scope) -> Identity:
@@ -79,12 +78,11 @@ class PasswordLogin:
             return login_page(form("", WRONG), 400)
         name, password, run = (fields.get(f, [""])[0] for f in ("name", "password", "run"))
         address = request.client.host if request.client else ""
-        if self._failures.too_many(address):
-            return login_page(form(run, TOO_MANY), 429)
-        if not self._accounts.check(name, password):
-            self._failures.record(address)
-            await asyncio.sleep(DELAY_SECONDS)
-            return login_page(form(run, WRONG), 401)
+        async with self._attempts.place(address):
+            gone = await request.is_disconnected()  # while it waited for others to fail
+            if gone or not self._accounts.check(name, password):
+                await asyncio.sleep(0 if gone else DELAY_SECONDS * self._attempts.failed(address))
+                return login_page(form(run, WRONG), 401)
         return self._go(_page_of(run), self._sessions.begin(name.strip()), request)
 
     def _go(self, place: str, token: str, request: Request) -> Response:

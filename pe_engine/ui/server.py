@@ -7,10 +7,10 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,8 +23,9 @@ from pe_engine.errors import ConfigError
 from pe_engine.files import OWNER_ONLY_FOLDER, owner_folder
 from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
 from pe_engine.ui.caps import SHARED_CAPS, Caps
-from pe_engine.ui.connections import PunctualProtocol
+from pe_engine.ui.connections import BehindProxy, PunctualProtocol
 from pe_engine.ui.crowd import Crowd
+from pe_engine.ui.entrance import is_space
 from pe_engine.ui.gate import Gate
 from pe_engine.ui.identity import BrowserCookie
 from pe_engine.ui.login import LoginFirst, PasswordLogin
@@ -53,21 +54,25 @@ NO_LOGIN = (
 def serve(app: FastAPI, host: str, port: int) -> None:
     """Answer at ``host:port`` until Ctrl-C."""
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    # Addresses hold run ids, so there is no access log.
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        http=PunctualProtocol,
-        ws="none",
-        server_header=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    uvicorn.run(app, host=host, port=port, **server_settings(os.environ))
+
+
+def server_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """uvicorn's. Who asks is read from a proxy's headers only where ``FORWARDED_ALLOW_IPS`` names
+    the proxy: anybody else could write there what they like."""
+    proxy = bool(environment.get("FORWARDED_ALLOW_IPS"))
+    return {
+        "http": BehindProxy if proxy or is_space(environment) else PunctualProtocol,
+        "ws": "none",
+        "proxy_headers": proxy,
+        "server_header": False,
+        "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
+        "limit_concurrency": MAX_CONNECTIONS,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "log_level": "warning",
+        "access_log": False,  # addresses hold run ids
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
 
 
 def build_app(

@@ -2,7 +2,9 @@
 
 import socket
 import time
+from contextlib import ExitStack
 
+import httpx
 import pytest
 from over_http import Visitor, serving
 from visitors import ACCOUNTS, shared_app
@@ -101,3 +103,40 @@ def test_a_request_that_never_comes_is_not_waited_for(sent, monkeypatch):
             slow.sendall(sent)
             heard = b"".join(iter(lambda: slow.recv(1000), b""))  # until the server hangs up
         assert (b"hello" in heard) == (sent is BODILESS)
+
+
+@pytest.mark.parametrize("protocol", [connections.PunctualProtocol, connections.BehindProxy])
+def test_one_peer_has_some_of_all_connections_unless_it_is_a_proxy(protocol, monkeypatch):
+    async def hello(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    with serving(hello, http=protocol, lifespan="off", limit_concurrency=512) as address:
+        port = int(address.rsplit(":", 1)[1])
+        most = connections.MAX_OF_ONE_PEER
+        with ExitStack() as held:
+            for _ in range(most):
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+            try:
+                assert httpx.get(address).text == "hello"
+                refused = False
+            except httpx.TransportError:
+                refused = True
+            assert refused == (protocol is connections.PunctualProtocol)
+            with other_peer(port) as other:
+                other.sendall(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+                assert other.recv(1000).startswith(b"HTTP/1.1 200")
+        assert retried(address) == "hello"  # once those of the first have gone
+
+
+def other_peer(port):
+    """A connection from another address of this machine."""
+    return socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+
+
+def retried(address):
+    while True:
+        try:
+            return httpx.get(address).text
+        except httpx.TransportError:
+            time.sleep(0.05)

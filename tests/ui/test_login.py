@@ -1,24 +1,27 @@
 """Logging in: who is asked to, what answers before, wrong passwords, accounts of Hugging Face."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from chromium import free_port
 from fastapi.testclient import TestClient
+from over_http import serving
 from visitors import ACCOUNTS, SHARED, shared_app, shared_client
 
 from pe_engine.errors import ConfigError
 from pe_engine.ui import login
 from pe_engine.ui.accounts import (
-    FAILURES_FROM_ONE_ADDRESS,
-    FAILURES_IN_ALL,
+    ATTEMPTS_AT_ONCE,
     MAX_SESSIONS_OF_ONE,
+    MIN_PASSWORD,
     SESSION_SECONDS,
     Accounts,
-    Failures,
+    Attempts,
     Sessions,
     network,
     read_accounts,
@@ -26,7 +29,7 @@ from pe_engine.ui.accounts import (
 from pe_engine.ui.entrance import OF_A_SPACE, entrance
 from pe_engine.ui.identity import write_cookie
 from pe_engine.ui.login import PasswordLogin
-from pe_engine.ui.server import build_app
+from pe_engine.ui.server import build_app, server_settings
 from pe_engine.ui.space import SpaceLogin
 
 ROOT = Path(__file__).parent.parent.parent
@@ -101,28 +104,62 @@ def test_a_wrong_password_and_an_unknown_name_are_one_sentence(stranger, caplog,
     assert "wr0ng" not in told and ACCOUNTS["ann"] not in told
 
 
-def test_too_many_failures_stop_even_the_right_password(tmp_path):
-    client = TestClient(shared_app(tmp_path), base_url=SHARED, follow_redirects=False)
-    inside = shared_client(client.app, "bob")
-    for _ in range(FAILURES_FROM_ONE_ADDRESS):
-        assert client.post("/login", data={"name": "ann", "password": "x"}).status_code == 401
-    answer = client.post("/login", data={"name": "ann", "password": ACCOUNTS["ann"]})
-    assert answer.status_code == 429 and login.TOO_MANY in answer.text
-    assert inside.get("/").is_success  # who is in stays in
+def test_a_right_password_passes_after_any_number_of_failures(app, monkeypatch):
+    """Of one sender, of many, and of one who says that he is many."""
+    monkeypatch.setattr(login, "DELAY_SECONDS", 0.01)
+    with serving(app, **server_settings({}) | {"timeout_keep_alive": 60}) as address:
+        for number in range(150):
+            headers = {"x-forwarded-for": f"10.0.{number}.1"}
+            fields = {"name": "ann", "password": "x"}
+            assert httpx.post(f"{address}/login", data=fields, headers=headers).status_code == 401
+        fields["password"] = ACCOUNTS["ann"]
+        assert httpx.post(f"{address}/login", data=fields).status_code == 303
+    assert {place for _, place in attempts_of(app)._failed} <= {"127.0.0.1", "testclient"}
 
 
-def test_failures_are_forgotten_after_a_minute_and_capped_in_all():
+def attempts_of(app):
+    return next(m.kwargs["login"]._attempts for m in app.user_middleware if "login" in m.kwargs)
+
+
+def test_a_proxy_is_believed_only_where_it_is_named(app):
+    assert not server_settings({})["proxy_headers"]
+    assert server_settings({})["http"].most_of_one
+    named = server_settings({"FORWARDED_ALLOW_IPS": "127.0.0.1"})
+    assert named["proxy_headers"] and named["http"].most_of_one is None
+
+
+def test_failures_take_longer_up_to_a_bound_and_are_forgotten_after_a_minute():
     now = [0.0]
-    failures = Failures(lambda: now[0])
-    for i in range(FAILURES_IN_ALL):
-        failures.record(f"10.0.{i}.1")
-    assert failures.too_many("192.0.2.1")
+    attempts = Attempts(lambda: now[0])
+    assert [attempts.failed("192.0.2.1") for _ in range(7)] == [1, 2, 3, 4, 5, 5, 5]
+    assert attempts.failed("192.0.2.2") == 1
+    assert attempts.failed("2001:db8:0:1::1") == 1 and attempts.failed("2001:db8:0:1:ffff::") == 2
+    assert attempts.failed("2001:db8:0:2::1") == 1
     now[0] = 61
-    assert not failures.too_many("192.0.2.1")
-    for i in range(FAILURES_FROM_ONE_ADDRESS):
-        failures.record(f"2001:db8:0:1::{i:x}")
-    assert failures.too_many("2001:db8:0:1:ffff::1") and not failures.too_many("2001:db8:0:2::1")
+    assert attempts.failed("192.0.2.1") == 1
     assert network("testclient") == "testclient"
+
+
+def test_one_network_asks_a_few_times_at_once_and_another_does_not_wait():
+    async def ask():
+        attempts, inside, leave = Attempts(), [], asyncio.Event()
+
+        async def one(address):
+            async with attempts.place(address):
+                inside.append(address)
+                await leave.wait()
+
+        tasks = [asyncio.create_task(one("a")) for _ in range(ATTEMPTS_AT_ONCE + 5)]
+        tasks.append(asyncio.create_task(one("b")))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert inside == ["a"] * ATTEMPTS_AT_ONCE + ["b"]
+        leave.set()
+        await asyncio.gather(*tasks)
+        assert inside.count("a") == len(tasks) - 1
+        assert not attempts._places and not attempts._asking
+
+    asyncio.run(ask())
 
 
 def test_a_session_ends_by_itself_and_by_logging_out(app):
@@ -189,8 +226,10 @@ def test_the_login_page_is_protected_like_the_others(stranger):
 
 
 def test_accounts_are_read_and_mistakes_never_say_the_password():
-    assert read_accounts(["ann:a:b", " bob :x"]) == {"ann": "a:b", "bob": "x"}
-    for wrong in (["secret"], ["ann:"], [":secret"], ["ann:secret", "ann:secret"]):
+    colon, other = "a:b long enough", "x" * MIN_PASSWORD
+    assert read_accounts([f"ann:{colon}", f" bob :{other}"]) == {"ann": colon, "bob": other}
+    twice = ["ann:secret and long"] * 2
+    for wrong in (["secret"], ["ann:"], [":secret"], twice, ["ann:secret"], ["ann:1234_secret"]):
         with pytest.raises(ConfigError) as raised:
             read_accounts(wrong)
         assert "secret" not in str(raised.value)
@@ -242,8 +281,8 @@ def test_an_account_that_cannot_be_read_is_a_sentence(tmp_path):
 def test_which_login_there_is():
     assert entrance([], {}) is None
     assert entrance([], {"SPACE_ID": "someone/studio"}) is None  # without hf_oauth
-    assert isinstance(entrance(["ann:x"], {}), PasswordLogin)
-    environment = {"PE_AUTH": "ann:x\nbob:y\n"} | SPACE
+    assert isinstance(entrance(["ann:first secret"], {}), PasswordLogin)
+    environment = {"PE_AUTH": "ann:first secret\nbob:other secret\n"} | SPACE
     assert isinstance(entrance([], environment), PasswordLogin)
     assert "PE_AUTH" not in environment
     environment = dict(SPACE)
