@@ -261,9 +261,179 @@ MUTANTS = (
         "everybody sees how far the reading is",
         "replay",
         "things seen",
+        (Edit("boundary.py", '"phase_fraction": 0.0, ', ""),),
+    ),
+    Mutant(
+        "everybody sees how long the reading will take",
+        "replay",
+        "things seen",
         (
             Edit(
-                "boundary.py", "phase_fraction=0.0 if", "phase_fraction=snapshot.phase_fraction if"
+                "boundary.py",
+                '"phase_fraction": 0.0, "seconds_left": None',
+                '"phase_fraction": 0.0',
+            ),
+        ),
+    ),
+    Mutant(
+        "how far the reading was can be seen after a stop",
+        "replay of a stop",
+        "things seen",
+        (Edit("runner.py", "phase_fraction=0.0,\n            loading=", "loading="),),
+    ),
+    Mutant(
+        "everybody is told that a class has no image",
+        "replay",
+        "things seen",
+        (
+            Edit(
+                RELEASE,
+                "if said := dataset.empty_class_notice(class_ids[:found]):\n"
+                "            yield Notice(generation, said, private=True)",
+                "if said := dataset.empty_class_notice(class_ids[:found]):\n"
+                "            yield Notice(generation, said)",
+            ),
+        ),
+    ),
+    Mutant(
+        "voting on an empty class is passed over",
+        "replay",
+        "things seen",
+        (Edit(RELEASE, "            yield voting\n", ""),),
+    ),
+    Mutant(
+        "clean votes beside the generations",
+        "replay",
+        "things seen",
+        (
+            Edit(
+                RELEASE,
+                DRAW,
+                "path = self._folder.generation_path(generation)\n"
+                "        np.save(path.with_name(f'{path.stem}-votes.npy'), counts)\n"
+                f"        {DRAW}",
+            ),
+        ),
+    ),
+    Mutant(
+        "σ divided by k",
+        "noise",
+        "variance, k = 3",
+        (_drawn_as("discrete_gaussian(counts, self._noise_multiplier / self._config.neighbours)"),),
+    ),
+    Mutant(
+        "σ divided by a person's votes",
+        "noise",
+        "variance, c = 3",
+        (
+            _drawn_as(
+                "discrete_gaussian(counts, self._noise_multiplier / self._config.person_votes)"
+            ),
+        ),
+    ),
+    Mutant(
+        "half of σ with look-ahead",
+        "replay with look-ahead",
+        "noise that is asked for",
+        (
+            _drawn_as(
+                "discrete_gaussian(\n"
+                "            counts, self._noise_multiplier / (1 + (self._config.lookahead > 0))\n"
+                "        )"
+            ),
+        ),
+    ),
+    Mutant(
+        "half of σ planned for persons",
+        "replay of persons",
+        "noise that is asked for",
+        (
+            Edit(
+                "build.py",
+                "sigma = accounting.noise_multiplier(config.epsilon, *releases)",
+                "sigma = accounting.noise_multiplier(config.epsilon, *releases)\n"
+                "    sigma /= 1 + (config.unit == 'person')",
+            ),
+        ),
+    ),
+    Mutant(
+        "a person's votes bounded in each class",
+        "replay of persons",
+        "votes that one unit moves",
+        (
+            Edit(
+                RELEASE,
+                "count_by_person(choices, self._person_ids, ",
+                "count_by_person(choices, self._person_ids * 100 + self._class_ids, ",
+            ),
+        ),
+    ),
+    Mutant(
+        "k + 1 neighbours",
+        "replay",
+        "votes that one unit moves",
+        (
+            Edit(
+                RELEASE,
+                "np.full((len(self._features), self._config.neighbours), -1, np.int64)",
+                "np.full((len(self._features), self._config.neighbours + 1), -1, np.int64)",
+            ),
+            Edit(
+                RELEASE,
+                "                neighbours=self._config.neighbours,\n",
+                "                neighbours=self._config.neighbours + 1,\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "features centred over the private images",
+        "replay",
+        "votes that one unit moves",
+        (
+            Edit(
+                RELEASE,
+                "return features[:found], ",
+                "return features[:found] - np.nanmean(features[:found], axis=0), ",
+            ),
+        ),
+    ),
+    Mutant(
+        "threshold from clean votes",
+        "replay",
+        "things seen",
+        (
+            Edit(RELEASE, DRAW, f"self.clean = counts\n        {DRAW}"),
+            Edit(
+                EVOLUTION,
+                "                noisy_votes[ours], self.threshold, share,",
+                "                noisy_votes[ours], self.voters.clean.std(), share,",
+            ),
+        ),
+    ),
+    Mutant(
+        "from the second generation on the ledger after the publication",
+        "ledger",
+        "before they are published",
+        (
+            Edit(RELEASE, COMMIT, f"        if generation == 1:\n    {COMMIT}"),
+            Edit(
+                EVOLUTION,
+                "        return noisy_votes\n",
+                "        if not reused and t > 1:\n"
+                "            self.voters._ledger.commit(self.voters._run_id, t, noisy_votes)\n"
+                "        return noisy_votes\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "half of the generations charged",
+        "calibration",
+        "T = 5, add-remove",
+        (
+            Edit(
+                "privacy/tables.py",
+                "[run.charge(run.committed) for",
+                "[run.charge((run.committed + 1) // 2) for",
             ),
         ),
     ),

@@ -1,4 +1,5 @@
-"""Is the noise what it should be? 50,000 real draws, through real runs.
+"""Is the noise what it should be? 50,000 real draws, through real runs; and 12,000 each where an
+image votes for several candidates, and where a person does.
 
 The pictures of ``squares`` make the clean votes known, so that the noise is the published votes
 minus them. Each check gives a false alarm once in a million times; the variance catches a σ that is
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pe_engine.audit.finding import Finding
-from pe_engine.audit.running import finish, png
+from pe_engine.audit.running import Done, finish, png
 from pe_engine.audit.squares import NAME, picture
 from pe_engine.config import RunConfig
 
@@ -25,6 +26,9 @@ HALF = CELLS // 2  # the candidates of the first class; the second class has no 
 IMAGES = 500  # so many candidates of the first class get one vote each
 FALSE_ALARM = 1e-6
 LEAST_EXPECTED = 25
+SEVERAL = 3  # k, or c
+FEWER_CELLS, FEWER_ITERATIONS, FEWER_IMAGES = 6_000, 2, 30
+COPIES = 2  # look-ahead L, with k > 1
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -59,7 +63,49 @@ def audit(work: Path) -> list[Finding]:
         _correlation("correlation, two classes", [(noise[:, :HALF], noise[:, HALF:])]),
         _correlation("correlation, two equal runs", [(noise, other)]),
         _distances("correlation, cells at any distance", noise.ravel()),
+        _several_of_an_image(work / "image"),
+        _several_of_a_person(work / "person"),
     ]
+
+
+def _several_of_an_image(work: Path) -> Finding:
+    """k = 3 and look-ahead 2. The children of candidate i are the pictures 2 i and 2 i + 1, so that
+    each image's 3 nearest candidates can be found here, by distances in float64."""
+    config = _fewer(neighbours=SEVERAL, lookahead=COPIES)
+    images = np.stack([picture(i) for i in range(FEWER_IMAGES)]).reshape(FEWER_IMAGES, -1) / 255
+    children = np.stack([picture(i) for i in range(COPIES * FEWER_CELLS)])
+    candidates = children.reshape(FEWER_CELLS, COPIES, -1).mean(axis=1) / 255
+    distances = (candidates**2).sum(axis=1) - 2 * images @ candidates.T
+    nearest = np.argsort(distances, axis=1)[:, :SEVERAL]
+    clean = np.bincount(nearest.ravel(), minlength=FEWER_CELLS)
+    done = finish(work, config, {f"{i}.png": png(picture(i)) for i in range(FEWER_IMAGES)})
+    return _variance_of(f"k = {SEVERAL}, look-ahead {COPIES}", done, clean)
+
+
+def _several_of_a_person(work: Path) -> Finding:
+    """c = 3, and each person's 3 images vote for the 3 candidates that are like them."""
+    config = _fewer(persons="folder", person_votes=SEVERAL)
+    files = {f"person{i // SEVERAL}/{i}.png": png(picture(i)) for i in range(FEWER_IMAGES)}
+    clean = (np.arange(FEWER_CELLS) < FEWER_IMAGES).astype(np.int64)
+    return _variance_of(f"c = {SEVERAL}", finish(work, config, files), clean)
+
+
+def _fewer(lookahead: int = 0, **more: object) -> RunConfig:
+    return RunConfig(
+        dataset_name="audit",
+        generator=NAME,
+        classes="none",
+        epsilon=15.0,
+        iterations=FEWER_ITERATIONS,
+        num_samples=(FEWER_CELLS,) * FEWER_ITERATIONS + (SEVERAL,),
+        lookahead=lookahead,
+        **more,
+    )
+
+
+def _variance_of(setting: str, done: Done, clean: np.ndarray) -> Finding:
+    sigma = done.manifest["privacy"]["noise_multiplier"]
+    return _variance(f"variance, {setting}", done.noisy_votes - clean, sigma)
 
 
 def exact(sigma: float) -> tuple[np.ndarray, np.ndarray]:

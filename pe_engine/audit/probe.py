@@ -21,6 +21,8 @@ AUDITS: dict[str, Callable[[Path], Iterable[Finding]]] = {
     noise.AUDIT: noise.audit,
     "replay": lambda work: replay.audit(work, [replay.QUICK]),
     "replay of persons": lambda work: replay.audit(work, [replay.QUICK_PERSONS]),
+    "replay of a stop": lambda work: replay.audit(work, [replay.QUICK_STOPPED]),
+    "replay with look-ahead": lambda work: replay.audit(work, [replay.QUICK_AHEAD]),
 }
 
 

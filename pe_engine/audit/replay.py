@@ -88,6 +88,8 @@ class Setting:
 
 QUICK = Setting("add-remove", 1, classes=True, lookahead=0, generator=squares.NAME)
 QUICK_PERSONS = replace(QUICK, persons=True)
+QUICK_STOPPED = replace(QUICK, interruption=Interruption.READING)
+QUICK_AHEAD = replace(QUICK, lookahead=2)
 PAID = Setting("add-remove", 1, classes=True, lookahead=2, generator=provider.NAME)
 SOME = (
     Setting("add-remove", 1, classes=True, lookahead=2),
@@ -99,7 +101,7 @@ SOME = (
     Setting("replace", 3, classes=True, lookahead=2, persons=True),
     Setting("replace", 1, classes=False, lookahead=0, persons=True),
     PAID,
-    replace(QUICK, interruption=Interruption.READING),
+    QUICK_STOPPED,
     replace(QUICK_PERSONS, interruption=Interruption.FAULT),
     Setting("add-remove", 3, classes=False, lookahead=2, interruption=Interruption.RELEASED),
 )
@@ -197,8 +199,8 @@ def _noise_asked_for(setting: Setting, header: Header, asked: Sequence[Sequence[
         AUDIT,
         f"{setting}: noise that is asked for",
         f"σ = {', '.join(f'{other:.4f}' for other in sorted({sigma} | wrong))}, "
-        f"{' or '.join(map(str, times))} times",
-        f"σ = {sigma:.4f}, {config.iterations} times, so ε = {epsilon:.4f} <= {config.epsilon:g}",
+        f"{' or '.join(map(str, times))} times; ε = {epsilon:.4f}",
+        f"σ = {sigma:.4f}, {config.iterations} times; ε <= {config.epsilon:g}",
         not wrong and times == [config.iterations] and epsilon <= config.epsilon,
     )
 

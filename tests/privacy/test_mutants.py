@@ -12,10 +12,10 @@ from pe_engine.audit.mutants import MUTANTS, Edit, Mutant
 def tried(tmp_path_factory):
     """Findings to come, by name; two mutants at a time."""
     work = tmp_path_factory.mktemp("mutants")
-    with ThreadPoolExecutor(gate.PROCESSES) as pool:
-        tried = {"unchanged": pool.submit(gate.try_unchanged, work / "unchanged")}
+    with gate.launchers() as launch, ThreadPoolExecutor(gate.PROCESSES) as pool:
+        tried = {"unchanged": pool.submit(gate.try_unchanged, work / "unchanged", launch)}
         for i, mutant in enumerate(MUTANTS):
-            tried[mutant.name] = pool.submit(gate.try_mutant, work / str(i), mutant)
+            tried[mutant.name] = pool.submit(gate.try_mutant, work / str(i), mutant, launch)
         yield tried
         pool.shutdown(cancel_futures=True)
 
@@ -27,7 +27,7 @@ def test_it_is_noticed_and_nothing_else_is(name, tried):
 
 
 def test_all_mistakes_that_were_named_are_there():
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 16
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 35
 
 
 def test_an_edit_must_fit_the_source_once(tmp_path):
@@ -40,12 +40,15 @@ def test_an_edit_must_fit_the_source_once(tmp_path):
     assert (tmp_path / "release.py").read_text() == "a = 2\nb = 1\n"
 
 
-def test_a_copy_that_breaks_down_is_not_taken_for_noticed(tmp_path):
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_copy_that_breaks_down_is_not_taken_for_noticed(forks, tmp_path, monkeypatch):
+    if not forks:
+        monkeypatch.delattr(gate.os, "fork", raising=False)
     broken = Mutant(
         "no such name",
         "ledger",
         "",
         (Edit("voting.py", "QUERY_BATCH = 1024", "QUERY_BATCH = nothing"),),
     )
-    with pytest.raises(RuntimeError, match="broke down"):
-        gate.try_mutant(tmp_path / "m", broken)
+    with gate.launchers() as launch, pytest.raises(RuntimeError, match="name 'nothing' is not"):
+        gate.try_mutant(tmp_path / "m", broken, launch)

@@ -16,7 +16,7 @@ def test_only_noisy_votes_tell_two_neighbours_apart(setting, tmp_path):
 
 
 def test_the_whole_matrix_has_every_combination_once():
-    assert len(set(replay.ALL)) == len(replay.ALL) == 33
+    assert len(set(replay.ALL)) == len(replay.ALL) == 49
     assert set(replay.SOME) <= set(replay.ALL)
 
 
