@@ -17,6 +17,8 @@ from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import DataError, PEError
 from pe_engine.jobs import JobManager
+from pe_engine.starting import settled
+from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.public_models import check_public
 from pe_engine.ui.run_routes import find_run
@@ -116,14 +118,21 @@ class Handlers:
         try:
             class_names = self._dataset(who, source, fields).class_names
             config = read_config(fields, options, class_names)
-            if not self.owner:
-                check_public(config)
+            self._check_costs(config)
             uploaded = source["kind"] == "upload"
             path = self._path(who, source)
             run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
         except PROBLEMS as problem:
             return "", *UNCHANGED, problem_html(problem)
         return run.run_id, *self._after(who, source), ""
+
+    def _check_costs(self, config: RunConfig) -> None:
+        if not self.owner:
+            check_public(config)
+        config = settled(config)
+        if not self.owner:
+            check_work(config)
+        check_disk(config, self.uploads.folder)
 
     def settings_of(self, who: Identity, run_id: str) -> tuple[RunConfig, frozenset[str]] | None:
         """A run's settings as a viewer may see them, and the names of those that stay unsaid.
@@ -154,6 +163,7 @@ class Handlers:
         source = read_source(source)
         try:
             run = find_run(self.manager, run_id, who)
+            check_disk(run.snapshot.config, self.uploads.folder)
             needed = shown(run.snapshot, self.owner).needs_images
             if not needed or not source["kind"]:
                 self.manager.resume(run_id)
