@@ -28,7 +28,7 @@ import numpy as np
 from pe_engine import boundary, release, runner, voting
 from pe_engine.audit import provider
 from pe_engine.audit.neighbours import MAGENTA
-from pe_engine.audit.running import write_zip
+from pe_engine.audit.running import AuditError, write_zip
 from pe_engine.components import generator_class
 from pe_engine.config import RunConfig
 from pe_engine.embedders.pixels import Pixels
@@ -153,6 +153,8 @@ def watch(
             later = _Watched(published, Interruption.NONE, out, Ledger(folder / "home"))
             run = later if interruption is Interruption.RELEASED else run  # after a restart
             _drive(run)
+        elif interruption is not Interruption.NONE:
+            raise AuditError(f"A run of the audit was to be {interruption.value}, but was done.")
     things |= {
         "views of the run": _views(published),
         "calls to the generator": "\n".join(calls).encode(),

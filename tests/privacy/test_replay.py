@@ -5,7 +5,9 @@ import pytest
 
 from pe_engine import boundary, release
 from pe_engine.audit import neighbours, replay
-from pe_engine.audit.watching import Frozen, watch
+from pe_engine.audit.running import AuditError
+from pe_engine.audit.watching import Frozen, Interruption, watch
+from pe_engine.runner import Run
 from pe_engine.ui.live import live_view
 
 
@@ -20,16 +22,26 @@ def test_the_whole_matrix_has_every_combination_once():
     assert set(replay.SOME) <= set(replay.ALL)
 
 
-def test_a_page_shows_visitors_the_same(tmp_path):
+STATUSES = {
+    Interruption.NONE: {"queued", "running", "done", "stopped"},  # it rests before it is begun
+    Interruption.READING: {"queued", "running", "done", "stopping", "stopped"},
+    Interruption.FAULT: {"queued", "running", "done", "failed", "stopped"},
+    Interruption.RELEASED: {"queued", "running", "done", "stopping", "stopped"},
+}
+
+
+@pytest.mark.parametrize("stop", Interruption)
+def test_a_page_shows_visitors_the_same(stop, tmp_path):
     setting = replay.QUICK
     recorded = Frozen(release.discrete_gaussian)
-    original = watch(tmp_path / "d", setting.config(), neighbours.base(setting.layout), recorded)
+    files = neighbours.base(setting.layout)
+    original = watch(tmp_path / "d", setting.config(), files, recorded, stop)
     shown = views(original.snapshots)
-    assert {view["status"] for view in shown} >= {"running", "done"}
+    assert {view["status"] for view in shown} == STATUSES[stop]
     assert len(shown) > 5
     for i, neighbour in enumerate(replay.neighbours_of(setting)):
         frozen = Frozen(recorded.noise, recorded.noisy)
-        seen = watch(tmp_path / str(i), setting.config(), neighbour.files, frozen)
+        seen = watch(tmp_path / str(i), setting.config(), neighbour.files, frozen, stop)
         assert views(seen.snapshots) == shown, neighbour.change
 
 
@@ -55,6 +67,13 @@ def test_the_owner_is_told_more(tmp_path):
     assert live_view(boundary.shown(last, owner=True), True) != live_view(
         boundary.shown(last, owner=False), True
     )
+
+
+def test_a_run_that_was_not_interrupted_as_it_should_have_been_shows_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "stop", lambda self: None)
+    setting = replay.QUICK_STOPPED
+    with pytest.raises(AuditError, match="stopped while reading"):
+        list(replay.audit(tmp_path, [setting]))
 
 
 def test_movement_is_that_of_whole_votes():
