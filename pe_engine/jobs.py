@@ -15,7 +15,7 @@ from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.ending import RunThread
 from pe_engine.errors import RunError
 from pe_engine.header import RUN_ID, new_run_id
-from pe_engine.ownership import read_owner, write_owner
+from pe_engine.ownership import read_owner
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run
 from pe_engine.starting import start_run
@@ -108,9 +108,8 @@ class JobManager:
                 run_id=run_id,
                 upload=delete_source,
                 limits=self._limits,
+                owner=owner,
             )
-            if owner is not None:  # nobody knows the id before this returns
-                write_owner(folder, owner)
             # an upload has moved since it was opened
             run = Run(folder, ledger, None if delete_source else dataset)
             with self._changed:

@@ -85,6 +85,7 @@ def start_run(
     run_id: str | None = None,
     upload: bool = False,
     limits: Limits = LOCAL_LIMITS,
+    owner: str | None = None,
 ) -> PrivateDataset:
     """Check everything, reserve the budget and make the run's folder; no image is read.
 
@@ -95,6 +96,7 @@ def start_run(
         upload: ``source`` is a zip of our own; it moves into the run's folder and is deleted once
             it has been read.
         limits: on the private data set.
+        owner: whose the run is; see ``ownership``.
 
     Returns:
         The private images, found but not read.
@@ -148,7 +150,7 @@ def start_run(
         persons_of=past.run_id if config.unit == "person" else "",
         limits=limits,
     )
-    folder.create(header.to_json())
+    folder.create(header.to_json(), owner)
     try:
         if given and given.complete:
             folder.write_provenance(given.provenance)

@@ -38,6 +38,7 @@ from pe_engine.files import (
     sync_folder,
     write_json,
 )
+from pe_engine.ownership import write_owner
 from pe_engine.population import Population
 from pe_engine.population_files import read_population, write_population
 
@@ -84,14 +85,17 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} is not an empty folder. Choose another output folder.")
 
-    def create(self, header: dict[str, Any]) -> None:
-        """Make the folder with what is fixed about the run (JSON values), all at once."""
+    def create(self, header: dict[str, Any], owner: str | None = None) -> None:
+        """Make the folder with what is fixed about the run (JSON values) and whose it is, all at
+        once: a run without an owner would be a local page's."""
         self._remove_cut_off()
         new = self._beside(NEW)
         try:
             for folder in (new, new / "generations", new / "private"):
                 owner_folder(folder)
             write_json(new / "run.json", header)
+            if owner is not None:
+                write_owner(new, owner)
             if self.path.exists():
                 self.path.rmdir()
             new.rename(self.path)

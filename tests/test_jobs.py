@@ -4,6 +4,7 @@ import shutil
 import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,20 @@ def test_who_owns_a_run_is_kept_through_a_restart(home, quick, digits):
     assert second.exists(owned.run_id) and not second.exists("0" * 32)
     assert not second.exists("../runs")
     second.close()
+
+
+def test_a_run_has_its_owner_as_soon_as_it_is_there(home, quick, digits, monkeypatch):
+    """So that a crash at any moment leaves none that would be a local page's."""
+    queue, rename, seen = manager(home), Path.rename, []
+
+    def renamed(self, place):
+        seen.append(read_owner(self)) if (self / "run.json").exists() else None
+        return rename(self, place)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    queue.submit(quick, digits, owner=ME).wait(60)
+    queue.close()
+    assert seen == [ME]
 
 
 def test_the_limits_on_private_images_hold_whenever_they_are_opened(home, long, tmp_path, digits):

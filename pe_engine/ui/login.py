@@ -20,7 +20,7 @@ from pe_engine.ui.gate import LOGIN, LOGOUT
 from pe_engine.ui.identity import STRANGER, Identity, identity, read_cookie, write_cookie
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
-COOKIE = "pe-login"
+COOKIE = "pe-login-{port}"  # or two servers of one host would log each other's visitors out
 MAX_FORM_BYTES = 4096
 DELAY_SECONDS = 1.0
 """So long a failed attempt takes; after others of late some times as long."""
@@ -48,7 +48,7 @@ class PasswordLogin:
 
     def identify(self, scope: Scope) -> Identity:
         """Who sends a request; ``STRANGER`` where nobody is logged in."""
-        name = self._sessions.name(read_cookie(scope, COOKIE))
+        name = self._sessions.name(read_cookie(scope, _cookie(scope)))
         return STRANGER if name is None else identity("account", name, account=name)
 
     def router(self) -> APIRouter:
@@ -65,7 +65,7 @@ class PasswordLogin:
 
         @router.post("/logout")
         async def log_out(request: Request) -> Response:
-            self._sessions.end(read_cookie(request.scope, COOKIE))
+            self._sessions.end(read_cookie(request.scope, _cookie(request.scope)))
             return self._go("/login", "", request)
 
         return router
@@ -87,7 +87,8 @@ class PasswordLogin:
 
     def _go(self, place: str, token: str, request: Request) -> Response:
         seconds = SESSION_SECONDS if token else 0
-        cookie = write_cookie(COOKIE, token, seconds, request.scope, self._framed)
+        name = _cookie(request.scope)
+        cookie = write_cookie(name, token, seconds, request.scope, self._framed)
         return RedirectResponse(place, 303, (NO_STORE if token else GONE) | {"Set-Cookie": cookie})
 
 
@@ -146,6 +147,11 @@ def login_page(content: str, status: int = 200) -> HTMLResponse:
 @cache
 def _template() -> str:
     return re.sub(r"\n\s+", "\n", (ASSETS / "login.html").read_text("utf-8"))
+
+
+def _cookie(scope: Scope) -> str:
+    _, port = scope.get("server") or ("", 0)
+    return COOKIE.format(port=port)
 
 
 def _page_of(run: str) -> str:

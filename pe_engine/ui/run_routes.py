@@ -9,7 +9,7 @@ images or where they may be public, else class ids.
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from pe_engine.boundary import shown
 from pe_engine.errors import PEError
@@ -34,7 +34,9 @@ MISSING_HERE = (
     "There is no such run here for this browser. It may have been deleted, or another browser "
     "started it: open it there."
 )
-REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
 
 
 def run_router(manager: JobManager, owner: bool) -> APIRouter:
@@ -46,16 +48,17 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     router = APIRouter(prefix="/runs/{run_id}", include_in_schema=False)
 
     @router.get("/gallery/{generation}.json")
-    def gallery(request: Request, run_id: str, generation: int) -> dict:
+    def gallery(request: Request, run_id: str, generation: int) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
         snapshot = shown(run.snapshot, owner)
         view = _finished(snapshot, generation)
         population = _population(run, generation)
-        return {
+        told = {
             "generation": view.generation,
             "rows": gallery_rows(population.class_ids, snapshot.class_names),
             "side": int(population.images.shape[1]),
         }
+        return JSONResponse(told, headers=NEVER)  # names of classes are among it
 
     @router.get("/images/{generation}/{index}.png")
     def image(request: Request, run_id: str, generation: int, index: int) -> Response:

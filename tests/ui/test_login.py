@@ -114,11 +114,8 @@ def test_a_right_password_passes_after_any_number_of_failures(app, monkeypatch):
             assert httpx.post(f"{address}/login", data=fields, headers=headers).status_code == 401
         fields["password"] = ACCOUNTS["ann"]
         assert httpx.post(f"{address}/login", data=fields).status_code == 303
-    assert {place for _, place in attempts_of(app)._failed} <= {"127.0.0.1", "testclient"}
-
-
-def attempts_of(app):
-    return next(m.kwargs["login"]._attempts for m in app.user_middleware if "login" in m.kwargs)
+    kept = next(m.kwargs["login"] for m in app.user_middleware if m.cls is login.LoginFirst)
+    assert {place for _, place in kept._attempts._failed} <= {"127.0.0.1", "testclient"}
 
 
 def test_a_proxy_is_believed_only_where_it_is_named(app):
@@ -171,10 +168,10 @@ def test_a_session_ends_by_itself_and_by_logging_out(app):
     assert sessions.name(token) is None
 
     client = shared_client(app)
-    kept = client.cookies["pe-login"]
+    kept = client.cookies["pe-login-80"]
     answer = client.post("/logout")
-    assert answer.url.path == "/login" and "pe-login" not in client.cookies
-    again = TestClient(app, base_url=SHARED, cookies={"pe-login": kept}, follow_redirects=False)
+    assert answer.url.path == "/login" and "pe-login-80" not in client.cookies
+    again = TestClient(app, base_url=SHARED, cookies={"pe-login-80": kept}, follow_redirects=False)
     assert again.get("/").status_code == 303
 
 
@@ -183,6 +180,16 @@ def test_an_account_has_some_sessions_and_ends_nobody_elses():
     ann, *bobs = (sessions.begin(name) for name in ["ann", *["bob"] * (MAX_SESSIONS_OF_ONE + 2)])
     assert [sessions.name(token) for token in bobs[:3]] == [None, None, "bob"]
     assert sessions.name(ann) == "ann" and sessions.name(bobs[-1]) == "bob"
+
+
+def test_two_servers_of_one_host_log_nobody_out_of_the_other(app, tmp_path):
+    given = {"name": "ann", "password": ACCOUNTS["ann"]}
+    with serving(app) as one, serving(shared_app(tmp_path)) as other, httpx.Client() as browser:
+        for address in (one, other):
+            browser.post(f"{address}/login", data=given)
+        browser.post(f"{other}/logout")
+        assert browser.get(f"{one}/theme.css").is_success
+        assert browser.get(f"{other}/theme.css").status_code == 401
 
 
 def test_the_page_has_a_way_out_where_there_is_a_way_in(app):

@@ -227,6 +227,8 @@ def test_the_zip_and_the_report_are_not_kept_by_caches(client, run_id):
     report = client.get(f"/runs/{run_id}/report.html")
     assert report.headers["cache-control"] == "no-store"
     assert report.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert "frame-ancestors 'self'" in report.headers["content-security-policy"]
+    assert client.get(f"/runs/{run_id}/gallery/0.json").headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
