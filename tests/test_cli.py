@@ -155,7 +155,7 @@ def test_a_preset_is_a_run_in_one_command():
 def test_what_is_typed_replaces_the_preset_in_any_order(last):
     preset, rest = ["--preset", "cats"], [
         "--epsilon", "1", "--prompt", "a dog", "--image-size", "auto", "--iterations", "2",
-        "--degrees", "auto", "--threshold", "auto", "--forget-features",
+        "--degrees", "auto", "--threshold", "auto", "--keep-features",
         "--option", "steps=20", "--option", "negative_prompt=blurred",
     ]  # fmt: skip
     config = typed(*rest, *preset) if last else typed(*preset, *rest)
@@ -168,7 +168,7 @@ def test_what_is_typed_replaces_the_preset_in_any_order(last):
         iterations=2,
         degrees=(),
         threshold=None,
-        keep_features=False,
+        keep_features=True,
         generator_options={**before.generator_options, "steps": 20, "negative_prompt": "blurred"},
     )
 
