@@ -9,7 +9,7 @@ was planned with, which must be enough for what it claims.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -157,14 +157,15 @@ def _compare(work: Path, setting: Setting, tried: Sequence[Neighbour]) -> Iterat
     recorded = Frozen(release.discrete_gaussian)
     files = neighbours.base(setting.layout)
     original = watch(work / "original", config, files, recorded, stop)
-    told, moved, bound_kept, asked = [], 0, True, [recorded.asked]
+    told, asked, whole = [], [recorded.asked], True
+    moved: dict[int, float] = {}  # by how many units' votes may have moved
     for i, neighbour in enumerate(tried):
         frozen = Frozen(recorded.noise, recorded.noisy)
         seen = watch(work / str(i), config, neighbour.files, frozen, stop)
         told += [f"{thing} ({neighbour.change})" for thing in differences(original, seen)]
-        most = config.votes_per_unit * neighbour.units
         squared, sound = movement(recorded.clean, frozen.clean)
-        moved, bound_kept = max(moved, squared), bound_kept and sound and squared <= most
+        moved[neighbour.units] = max(moved.get(neighbour.units, 0), squared)
+        whole = whole and sound
         asked.append(frozen.asked)
     things, count = len(original.things), len(tried)
     yield Finding(
@@ -174,14 +175,21 @@ def _compare(work: Path, setting: Setting, tried: Sequence[Neighbour]) -> Iterat
         "the same byte for byte",
         not told,
     )
+    bounds = {units: config.votes_per_unit * units for units in moved}
     yield Finding(
         AUDIT,
         f"{setting}: votes that one unit moves",
-        f"L2 <= √{moved:g}",
-        f"√{config.votes_per_unit * (1 + (setting.adjacency == 'replace')):g}, each count by 1",
-        bound_kept and moved > 0,
+        _lengths(moved),
+        f"{_lengths(bounds)}, each count by 1",
+        whole and max(moved.values()) > 0 and all(moved[u] <= bounds[u] for u in moved),
     )
     yield _noise_asked_for(setting, original.header, asked)
+
+
+def _lengths(squared: Mapping[int, float]) -> str:
+    """One L2 length for each way in which a unit differs."""
+    ways = {0: "that cannot vote", 1: "added or removed", 2: "replaced or changed"}
+    return ", ".join(f"√{squared[units]:g} {ways[units]}" for units in sorted(squared))
 
 
 def _noise_asked_for(setting: Setting, header: Header, asked: Sequence[Sequence[float]]) -> Finding:
