@@ -25,7 +25,7 @@ WHAT = (
 )
 ADJACENCY_MEANING = {
     "add-remove": "{0} added to the private data set or removed from it",
-    "replace": "{0} of the private data set replaced by any other",
+    "replace": "{0} replaced in the private data set by any other",
 }
 UNITS = {"image": "one image is", "person": "one person, with all images of them, is"}
 STARTS = {

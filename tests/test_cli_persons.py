@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import png
 
 from pe_engine.build import continue_run, plan_budget
 from pe_engine.cli import main
@@ -17,6 +16,7 @@ from pe_engine.privacy.accounting import epsilon_spent, noise_multiplier
 from pe_engine.privacy.ledger import Charge, Ledger
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
+from tests.conftest import png
 
 RUN = ["--num-samples", "12", "--iterations", "2", "--lookahead", "1", "--epsilon", "3"]
 PERSONS = ["--classes", "folder", "--persons", "folder", "--person-votes", "2"]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import png
 
 from pe_engine import jobs
 from pe_engine.data import LOCAL_LIMITS, Limits
@@ -17,6 +16,7 @@ from pe_engine.jobs import JobManager, Quota
 from pe_engine.ownership import NOBODY, read_owner, write_owner
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Status
+from tests.conftest import png
 
 ME, OTHER = "1" * 64, "2" * 64
 

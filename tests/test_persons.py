@@ -5,11 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import png
 
 from pe_engine.data import open_dataset
 from pe_engine.errors import ConfigError, DataError
 from pe_engine.persons import describe_persons, tell_persons
+from tests.conftest import png
 
 
 def together(names, rule, classes="none", declared=(), folders=()):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import png
 
 from pe_engine.build import continue_run
 from pe_engine.config import RunConfig
@@ -14,6 +13,7 @@ from pe_engine.errors import OtherImagesError
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
+from tests.conftest import png
 
 NAMES = ["x/anna/1.png", "x/anna/2.png", "y/anna/3.png", "y/ben/1.png", "y/ben/2.png"]
 CONFIG = RunConfig(

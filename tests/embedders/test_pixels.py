@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pe_engine.embedders.pixels import Pixels
-from tests.test_voting import counted
+from tests.test_voting import chosen
 
 
 def images(n, seed=0, grey=False):
@@ -37,10 +37,10 @@ def test_grey_features_are_the_mean_channel_and_do_not_depend_on_memory_layout()
 def test_grey_and_colour_features_vote_alike_on_grey_candidates():
     private, candidates = images(300), images(40, seed=1, grey=True)
     for metric in ("l2", "ip", "cosine"):
-        counts = []
+        choices = []
         for grey in (True, False):
             embedder = Pixels(6, "cpu", grey)
-            votes = counted(
+            made = chosen(
                 embedder.embed(private),
                 np.arange(300),
                 embedder.embed(candidates),
@@ -49,8 +49,8 @@ def test_grey_and_colour_features_vote_alike_on_grey_candidates():
                 search="faiss",
                 device="cpu",
             )
-            counts.append(votes.counts.tolist())
-        assert counts[0] == counts[1]
+            choices.append(made.tolist())
+        assert choices[0] == choices[1]
 
 
 @pytest.mark.parametrize("grey", [False, True])

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import png
 from loops import awaited
 from playwright.sync_api import expect
 from test_settings import FIELDS
@@ -18,6 +17,7 @@ from pe_engine.runner import Status
 from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import identity
 from pe_engine.ui.uploads import Uploads
+from tests.conftest import png
 
 pytest_plugins = ["browser_fixtures"]
 ME = identity("browser", "1" * 32, local=True)
