@@ -163,9 +163,9 @@ class Handlers:
         source = read_source(source)
         try:
             run = find_run(self.manager, run_id, who)
-            check_disk(run.snapshot.config, self.uploads.folder)
-            needed = shown(run.snapshot, self.owner).needs_images
-            if not needed or not source["kind"]:
+            snapshot = shown(run.snapshot, self.owner)
+            check_disk(snapshot.config, self.uploads.folder)
+            if not snapshot.needs_images or not source["kind"]:
                 self.manager.resume(run_id)
                 return *UNCHANGED, ""
             uploaded = source["kind"] == "upload"
