@@ -23,7 +23,7 @@ from pe_engine.ui.crowd import Crowd, TooMany
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.page_events import NoEvent, PageEvents
 
-OWN = ("/runs/", "/uploads/", "/pictures/")
+OWN = ("/runs/", "/uploads/", "/pictures/", "/parts/")
 STATIC = ("/assets/", "/static/")
 JOIN = "/gradio_api/queue/join"
 LISTEN = "/gradio_api/queue/data"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,9 +13,10 @@ from pe_engine.ui.fields import BUDGET_FIELDS, NAMING_FIELDS, Form
 from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import who_asks
 from pe_engine.ui.live import NO_RUN
+from pe_engine.ui.parts import ASSETS, markup, starter
 from pe_engine.ui.viewers import Viewers
 
-ASSETS = Path(__file__).parent.parent.parent / "assets"
+STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run")
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
 LOGOUT = '<form id="logout" method="post" action="/logout"><button>Log out</button></form>'
@@ -46,7 +46,9 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
             with gr.Column(elem_id="setup"):
                 source, summary, preset, meaning, problem, run_button = _setup(form, place)
             with gr.Column(elem_id="stage"):
-                live = _script_html("live", NO_RUN, "live", place)
+                live = _script_html(
+                    NO_RUN, "live", markup("stage", place), starter("stage", STAGE_EVENTS)
+                )
         _wire_setup(handlers, form, source, summary, meaning, problem)
         told = [source, summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button)
@@ -58,7 +60,9 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
 def _setup(form: Form, place: str) -> tuple[Component, ...]:
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
-        source = _script_html("drop", {"kind": ""}, "source", place)
+        template = (ASSETS / "js" / "drop.html").read_text("utf-8").replace("PLACE", place)
+        script = (ASSETS / "js" / "drop.js").read_text("utf-8")
+        source = _script_html({"kind": ""}, "source", template, script)
         summary = gr.HTML(elem_id="summary", apply_default_css=False)
         form_fields.public_names_field(form)
         form_fields.name_field(form)
@@ -81,13 +85,11 @@ def _setup(form: Form, place: str) -> tuple[Component, ...]:
     return source, summary, preset, meaning, problem, run_button
 
 
-def _script_html(name: str, value: Any, elem_id: str, place: str) -> gr.HTML:
-    """The part of the page in assets/js/``name``; ``place`` is where images are kept, in words."""
-    template = (ASSETS / "js" / f"{name}.html").read_text("utf-8")
+def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTML:
     return gr.HTML(
         value,
-        html_template=template.replace("PLACE", place),
-        js_on_load=(ASSETS / "js" / f"{name}.js").read_text("utf-8"),
+        html_template=template,
+        js_on_load=script,
         apply_default_css=False,
         elem_id=elem_id,
     )

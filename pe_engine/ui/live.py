@@ -1,6 +1,6 @@
 """A run's snapshot as what the page shows: plain values and finished sentences.
 
-The page's script (assets/js/live.js) puts them on screen; the words are made here, where they can
+The scripts in assets/parts put them on screen; the words are made here, where they can
 be tested.
 """
 

@@ -30,6 +30,7 @@ from pe_engine.ui.gate import Gate
 from pe_engine.ui.identity import BrowserCookie
 from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.page_events import PageEvents
+from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
 from pe_engine.ui.space import SpaceLogin
@@ -101,7 +102,7 @@ def build_app(
     import gradio as gr
 
     from pe_engine.ui.handlers import Handlers
-    from pe_engine.ui.layout import ASSETS, build_page
+    from pe_engine.ui.layout import build_page
     from pe_engine.ui.theme import THEME
     from pe_engine.ui.viewers import Viewers
 
@@ -129,6 +130,7 @@ def build_app(
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
+    app.mount(ADDRESS, Modules())
     return gr.mount_gradio_app(
         app,
         page,
@@ -141,7 +143,8 @@ def build_app(
         ssr_mode=False,
         enable_monitoring=False,
         theme=THEME,
-        css_paths=[ASSETS / "style.css"],
+        css_paths=style_sheets(),
+        head=preloads(),
         js=(ASSETS / "js" / "page.js").read_text("utf-8"),
     )
 

@@ -1,0 +1,105 @@
+// The right side of the page: shows the newest view of one run (its words come from ui/live.py) and
+// asks the handlers to attach. The address (?run=) says which run this tab wants; views of others
+// are ignored. Each part (status, gallery, votes, ...) is a module of its own that is told of every
+// view: show(view, generation), and of another run: reset().
+import { set } from "/parts/dom.js";
+import * as ending from "/parts/ending.js";
+import * as generation from "/parts/generation.js";
+import * as notify from "/parts/notify.js";
+import * as status from "/parts/status.js";
+import * as votes from "/parts/votes.js";
+import * as zoom from "/parts/zoom.js";
+
+const PARTS = [status, generation, votes, zoom, ending, notify];
+const NARROW = 1000; // CSS pixels: one column
+const WATCH_MS = 2000;
+const TITLE = "Private Evolution Studio";
+
+const wanted = () => new URLSearchParams(location.search).get("run") || "";
+
+function setAddress(runId) {
+  const url = new URL(location.href);
+  if (runId) url.searchParams.set("run", runId);
+  else url.searchParams.delete("run");
+  history.replaceState(history.state, "", url);
+}
+
+// element, props, trigger, watch: what Gradio gives the script of a gr.HTML.
+export function start({ element, props, trigger, watch }) {
+  const root = element.querySelector(".live");
+  let pinned = null, heard = Date.now();
+
+  const stage = {
+    root,
+    trigger,
+    find: (selector) => root.querySelector(selector),
+    view: null,
+    get live() { return ["queued", "running", "stopping"].includes(stage.view?.status); },
+    get newest() { return stage.view?.generations?.at(-1)?.generation; },
+    get shown() { return pinned ?? stage.newest; }, // the generation on screen
+    get pinned() { return pinned !== null; },
+    choose(g) { pinned = g; stage.refresh(); }, // null: follow the newest
+    refresh() { if (stage.view?.run_id) show(); },
+    leave,
+  };
+  const parts = PARTS.map((part) => part.mount(stage));
+
+  function show() {
+    if (pinned !== null && !(pinned < stage.newest)) pinned = null;
+    const shown = stage.view.generations.find((g) => g.generation === stage.shown);
+    for (const part of parts) part.show?.(stage.view, shown);
+  }
+
+  function render() {
+    const incoming = props.value || {};
+    if ((incoming.run_id || "") !== wanted()) return;
+    const before = stage.view;
+    if (before?.run_id !== incoming.run_id) {
+      pinned = null;
+      for (const part of parts) part.reset?.();
+    }
+    stage.view = incoming;
+    heard = Date.now();
+    root.dataset.status = incoming.status || "none";
+    document.body.classList.toggle("run-live", stage.live);
+    if (incoming.title) document.title = incoming.title;
+    if (incoming.status === "missing") return set(stage.find(".missing-reason"), incoming.error);
+    if (!incoming.run_id) return;
+    show();
+    if (before?.run_id === incoming.run_id && before.status !== incoming.status)
+      set(stage.find(".announce"), incoming.line);
+  }
+
+  function adopt(runId) { // the run this tab has just started
+    setAddress(runId);
+    trigger("attach_run", { run_id: runId });
+    if (innerWidth <= NARROW || root.getBoundingClientRect().top < 0) root.scrollIntoView();
+  }
+
+  function leave() { // back to the empty page, without touching the run
+    setAddress("");
+    stage.view = null;
+    document.title = TITLE;
+    document.body.classList.remove("run-live");
+    root.dataset.status = "none";
+    trigger("leave_run");
+  }
+
+  async function lookForServer() { // a proxy, a sleeping phone or a restart has cut the stream
+    if (!stage.live || Date.now() - heard < Number(root.dataset.silence)) return;
+    const url = `/runs/${stage.view.run_id}/gallery/0.json`;
+    const answer = await fetch(url, { cache: "no-store" }).catch(() => null);
+    if (answer) location.reload(); // which attaches to the run again
+    else set(stage.find(".line"), "The server does not answer. Trying again");
+  }
+
+  document.addEventListener("run-started", ({ detail }) => detail && adopt(detail));
+  for (const button of root.querySelectorAll(".new-run")) button.addEventListener("click", leave);
+  for (const dialog of root.querySelectorAll("dialog")) // a click on the backdrop closes
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  new MutationObserver(stage.refresh)
+    .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  setInterval(lookForServer, WATCH_MS);
+  watch("value", render);
+  render();
+}

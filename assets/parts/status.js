@@ -1,0 +1,49 @@
+// What the run is doing, what may be done with it, and what it has spent.
+import { fill, make, set } from "/parts/dom.js";
+
+export function mount(stage) {
+  const { find, trigger } = stage;
+
+  function showProgress(view) {
+    const bar = find(".status > .bar");
+    const known = view.fraction !== null;
+    bar.classList.toggle("unknown", !known);
+    if (known) fill(bar, view.fraction);
+    if (known) bar.setAttribute("aria-valuenow", Math.round(100 * view.fraction));
+    else bar.removeAttribute("aria-valuenow");
+  }
+
+  function showNotices(notices) {
+    const fold = find(".notices");
+    fold.hidden = !notices.length;
+    set(fold.querySelector("summary"), notices.length === 1 ? "1 note" : `${notices.length} notes`);
+    if (fold.querySelectorAll("li").length !== notices.length)
+      fold.querySelector("ul").replaceChildren(...notices.map((text) => make("li", "", text)));
+  }
+
+  function showSpent({ spent, epsilon, delta }) {
+    set(find(".spent-text"), `ε spent ${spent.toFixed(2)} of ${epsilon} · δ = ${delta}`);
+    const meter = find(".meter");
+    fill(meter, spent / epsilon);
+    meter.setAttribute("aria-valuemax", epsilon);
+    meter.setAttribute("aria-valuenow", spent);
+  }
+
+  find(".stop-run").addEventListener("click", () => trigger("stop_run", { run_id: stage.view.run_id }));
+  find(".resume-run").addEventListener("click", () => trigger("resume_run", { run_id: stage.view.run_id }));
+
+  return {
+    show(view) {
+      set(find(".line"), view.line);
+      set(find(".detail"), view.detail);
+      set(find(".run-error"), view.error);
+      showProgress(view);
+      showNotices(view.notices);
+      showSpent(view);
+      find(".get-zip").href = `/runs/${view.run_id}/synthetic.zip`;
+      find(".get-zip").hidden = !view.zip;
+      find(".get-report").href = `/runs/${view.run_id}/report.html`;
+      find(".get-report").hidden = !view.report;
+    },
+  };
+}
