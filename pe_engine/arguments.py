@@ -86,6 +86,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--data", type=Path, help="the same private images again, if their features were not kept"
     )
 
+    resume.add_argument(
+        "--finish",
+        action="store_true",
+        help="make no more generations: write the release from the last one that is finished; it "
+        "states ε of the whole plan",
+    )
+
     budget = commands.add_parser("budget", help="what each data set has spent")
     budget.set_defaults(command="budget")
     budget.add_argument("--delta", type=float, default=_DEFAULTS["delta"])

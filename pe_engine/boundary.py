@@ -92,6 +92,8 @@ class Outgoing:
         population: the last generation, N >= 1.
         records: all finished generations from 0 on, in order.
         noise_multiplier: σ, in votes.
+        epsilon_planned: ε of all T generations that were planned, with what the run starts from.
+        committed: how many of them were voted for; the images of the last of these may be missing.
         start: where generation 0 came from: "generator", "run" or "pictures".
         inherited: what that cost, which is part of every ε.
         provenance: what identifies the files that the generator worked with.
@@ -104,6 +106,8 @@ class Outgoing:
     population: Population
     records: Sequence[GenerationRecord]
     noise_multiplier: float
+    epsilon_planned: float
+    committed: int
     start: str = "generator"
     inherited: tuple[Charge, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -116,7 +120,7 @@ def outgoing(
     population: Population,
     records: Sequence[GenerationRecord],
     noise_multiplier: float,
-    **before: Any,
+    **more: Any,
 ) -> Outgoing:
     """What may leave of a finished run.
 
@@ -124,7 +128,8 @@ def outgoing(
         config: its settings; those in ``PRIVATE_SETTINGS`` stay inside.
         class_names: one per class id; ("",) without classes.
         public_names: whether class names may leave; otherwise class ids stand for them.
-        before: ``start``, ``inherited`` and ``provenance`` of ``Outgoing``.
+        more: ``epsilon_planned``, ``committed``, ``start``, ``inherited`` and ``provenance`` of
+            ``Outgoing``.
     """
     names = outside_names(class_names, public_names)
     settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS} | {
@@ -146,7 +151,7 @@ def outgoing(
         population=population,
         records=records,
         noise_multiplier=noise_multiplier,
-        **before,
+        **more,
     )
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from pe_engine.boundary import GenerationRecord, outgoing
 from pe_engine.components import chosen, generator_class, load_class, resolve_device
 from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
@@ -18,25 +14,20 @@ from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, Interrupted, RunError
 from pe_engine.events import Event, Loaded, Notice, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
-from pe_engine.export import export_run
+from pe_engine.finishing import check_ledger, finish_early, release
 from pe_engine.generators.base import Generator
 from pe_engine.header import BudgetPlan, Header
-from pe_engine.images import contact_sheet
 from pe_engine.initial import check_made_by
 from pe_engine.past import Past, check_persons
-from pe_engine.population import Population, sample_indices
 from pe_engine.privacy import accounting
 from pe_engine.privacy.accounting import Charge
 from pe_engine.privacy.ledger import Cap, Ledger
 from pe_engine.release import PrivateVoters
-from pe_engine.report import shown_records
 from pe_engine.selection import default_threshold
 from pe_engine.storage import RunFolder
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zip"
 """5,000 handwritten digits, public data."""
-
-MAX_CLASSES_ON_SHEET = 20
 
 
 def plan_budget(config: RunConfig, past: Past | None = None) -> BudgetPlan:
@@ -123,7 +114,8 @@ def continue_run(
     """The events of the run in ``folder``, from where it is to the zip.
 
     Closing the iterator stops the run and gives back the reservation of generations not made; the
-    private features wait for a resume. When the run is done they are deleted.
+    private features wait for a resume. When the run is done they are deleted. Where the folder says
+    that it is to finish early, nothing more is made than its release.
 
     Args:
         dataset: the private images, if they have just been found and not moved since.
@@ -134,6 +126,9 @@ def continue_run(
     """
     header = Header.from_json(folder.read_header())
     with folder.locked():
+        if folder.finishes_early:
+            yield from finish_early(header, folder, ledger)
+            return
         reserve_budget(header, folder, ledger)
         try:
             with closing(_generator(header.config, folder)) as generator:
@@ -152,10 +147,7 @@ def continue_run(
             return
         finally:
             ledger.close_run(header.run_id)
-        folder.delete_private()
-        if not generator.keeps_for_good:
-            folder.delete_generator()
-        yield from export(folder, header, ledger, generator.provenance)
+        yield from release(header, folder, ledger, generator.provenance)
 
 
 def _generator(config: RunConfig, folder: RunFolder) -> Generator:
@@ -234,14 +226,7 @@ def reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
         BudgetError: the data set's cap would be exceeded.
         RunError: the ledger is not the one that the run's votes were committed to.
     """
-    made = range(1, max(folder.last_generation(), folder.last_committed()) + 1)
-    if header.ledger != ledger.identity or any(
-        ledger.noisy_votes(header.run_id, t) is None for t in made
-    ):
-        raise RunError(
-            "This run was begun with another ledger, which holds its noisy votes and what they "
-            "cost. Set PE_HOME to the folder that it was begun with, or put that ledger back."
-        )
+    check_ledger(header, folder, ledger)
     config = header.config
     cap = config.epsilon_cap and Cap(
         config.epsilon_cap, config.delta, config.adjacency, config.unit
@@ -250,44 +235,3 @@ def reserve_budget(header: Header, folder: RunFolder, ledger: Ledger) -> None:
         header.budget.noise_multiplier, config.votes_per_unit, config.iterations, config.unit
     )
     ledger.open_run(header.run_id, config.dataset_name, charge, cap)
-
-
-def export(
-    folder: RunFolder, header: Header, ledger: Ledger, provenance: Mapping[str, str]
-) -> Iterator[Progress]:
-    """Write the release of a finished run from its stored generations and committed votes."""
-    config, budget = header.config, header.budget
-    run = outgoing(
-        replace(config, classes=header.rule),  # the rule that was chosen, not "auto"
-        header.class_names,
-        header.public_names,
-        folder.read_population(config.iterations),
-        _records(folder, header, ledger),
-        budget.noise_multiplier,
-        start=header.start,
-        inherited=header.inherited,
-        provenance=provenance,
-    )
-    for done, total in export_run(folder.path, run):
-        yield Progress(config.iterations, Phase.EXPORT, done, total)
-
-
-def sample_sheet(population: Population, classes: int) -> np.ndarray:
-    """uint8 ``(H, W, 3)`` contact sheet, one row per class, or ten rows without classes."""
-    per_row = 12
-    per_class = per_row if classes > 1 else 10 * per_row
-    shown = sample_indices(population.class_ids, per_class)[:MAX_CLASSES_ON_SHEET]
-    return contact_sheet(population.images[np.concatenate(shown)], per_row)
-
-
-def _records(folder: RunFolder, header: Header, ledger: Ledger) -> list[GenerationRecord]:
-    """What the report shows, with a contact sheet where it shows one."""
-    budget = header.budget
-    records = [GenerationRecord(0, None, None, None, budget.inherited)]
-    for t, epsilon in enumerate(budget.epsilons, start=1):
-        votes = ledger.noisy_votes(header.run_id, t)
-        records.append(GenerationRecord(t, None, votes, budget.threshold, epsilon))
-    for record in shown_records(records):
-        t, classes = record.generation, len(header.class_names)
-        records[t] = replace(record, sheet=sample_sheet(folder.read_population(t), classes))
-    return records

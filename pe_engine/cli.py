@@ -104,11 +104,12 @@ def _resume(options: argparse.Namespace) -> int:
     from pe_engine.files import home_folder
     from pe_engine.privacy.ledger import Ledger
 
-    return _go_on(options.output, Ledger(home_folder()), options.data)
+    return _go_on(options.output, Ledger(home_folder()), options.data, options.finish)
 
 
-def _go_on(out: Path, ledger: Ledger, data: Path | None) -> int:
-    """Continue the run in ``out``; ``data``: the private images again, to be read and checked."""
+def _go_on(out: Path, ledger: Ledger, data: Path | None, finish: bool = False) -> int:
+    """Continue the run in ``out``, or with ``finish`` release what is there; ``data``: the private
+    images again, to be read and checked."""
     from pe_engine.runner import Run
     from pe_engine.snapshot import Status
     from pe_engine.storage import RunFolder
@@ -117,7 +118,9 @@ def _go_on(out: Path, ledger: Ledger, data: Path | None) -> int:
     if run.snapshot.status is Status.DONE:
         print(f"This run is done: {run.zip_path}")
         return 0
-    if data is not None:
+    if finish:
+        run.finish_early()
+    elif data is not None:
         RunFolder(out).adopt_source(data, upload=False)
     return _follow(run, out)
 
@@ -221,8 +224,11 @@ def _follow(run: Run, out: Path) -> int:
             sys.stdout.flush()
             os._exit(STOPPED)
         return STOPPED
-    spent = snapshot.generations[-1].epsilon_spent
-    print(f"Done: {run.zip_path} (ε = {spent:.4g}, δ = {snapshot.config.delta:g})")
+    made, planned = len(snapshot.generations) - 1, snapshot.config.iterations
+    spent, what = snapshot.generations[-1].epsilon_spent, ""
+    if made < planned:
+        spent, what = snapshot.epsilon_planned, f" of all {planned} generations planned"
+    print(f"Done: {run.zip_path} (ε = {spent:.4g}{what}, δ = {snapshot.config.delta:g})")
     return 0
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -14,37 +14,27 @@ from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.ending import RunThread
 from pe_engine.errors import RunError
-from pe_engine.header import RUN_ID, new_run_id
+from pe_engine.header import RUN_ID, Header, new_run_id
+from pe_engine.history import History, Kept
 from pe_engine.ownership import read_owner
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.quotas import SHARED_QUOTA, Quota
+from pe_engine.resting import at_rest
 from pe_engine.runner import Run
+from pe_engine.snapshot import Snapshot
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder, owner_folder, remove_cut_off
+
+__all__ = ["SHARED_QUOTA", "JobManager", "Quota"]
 
 SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")
 """Seconds to load; done while the visitor still chooses, so that the first images come at once."""
 
 
+LEDGERS_KEPT = 64
+
 RUNS_AT_REST = 32
 """So many runs that nobody drives are kept in memory, those that were looked at last."""
-
-
-@dataclass(frozen=True)
-class Quota:
-    """How many runs there may be.
-
-    Attributes:
-        waiting: runs before a new one, the current one included.
-        live: of one owner, waiting or running.
-        kept: of one owner, in all.
-    """
-
-    waiting: int = 1000
-    live: int = 1000
-    kept: int = 100_000
-
-
-SHARED_QUOTA = Quota(waiting=16, live=2, kept=50)
 
 
 class JobManager:
@@ -65,7 +55,9 @@ class JobManager:
         """
         self._runs_folder = owner_folder(home / "runs")
         remove_cut_off(self._runs_folder)
+        self._history = History(self._runs_folder)
         self._ledger = Ledger(home)
+        self._ledger_in = lru_cache(LEDGERS_KEPT)(Ledger)
         self._accounts = owner_folder(home / "accounts") if apart else None
         self._limits = limits
         self._quota = quota or Quota()
@@ -123,6 +115,23 @@ class JobManager:
         """Whose a run is; None of one that the command line or an earlier version made."""
         return read_owner(self._runs_folder / run_id)
 
+    def kept(self, owns: Callable[[str | None], bool]) -> list[Kept]:
+        """The runs of the owners that ``owns`` is true of, newest first."""
+        return [run for run in self._history.kept() if owns(run.owner)]
+
+    def glance(self, run: Kept) -> Snapshot:
+        """A run as it is now, without keeping it in memory.
+
+        Raises:
+            PEError: it was deleted meanwhile, or is damaged.
+        """
+        with self._changed:
+            in_memory = self._runs.get(run.run_id)
+        if in_memory is not None:
+            return in_memory.snapshot
+        store = RunFolder(self._runs_folder / run.run_id)
+        return at_rest(store, self._ledger_of(run.owner), Header.from_json(store.read_header()))
+
     def get(self, run_id: str) -> Run | None:
         """The run with this id, also one that an earlier server process began."""
         with self._changed:
@@ -149,7 +158,10 @@ class JobManager:
             RunError: no such run, or it is not one to resume.
         """
         with self._place_for(self.owner(run_id), new=False), self._changed:
-            run = self._enqueue(self._known(run_id))
+            run = self._known(run_id)
+            if run.snapshot.finishes_early:
+                return self.finish_early(run_id)
+            self._enqueue(run)
             if source is not None:
                 RunFolder(run.folder).adopt_source(source, delete_source)
         return run
@@ -163,10 +175,58 @@ class JobManager:
         with self._changed:
             run = self._known(run_id)
             run.stop()
+            if not self._take_out(run):
+                return
+        run.work()
+
+    def finish_early(self, run_id: str) -> Run:
+        """Have a run make nothing more than the release of its last generation, at once: that
+        needs neither its turn nor a model.
+
+        Raises:
+            RunError: no such run, or there is nothing yet to release.
+        """
+        with self._changed:
+            run = self._known(run_id)
+            run.finish_early()
+            waited = self._take_out(run)
+            if run.snapshot.status.ended:
+                run.enqueue(0)
+                waited = True
+            if waited:
+                run.advance(0)
+                RunThread(run.work, run_id).start()
+        return run
+
+    def sooner(self, run_id: str) -> None:
+        """Let a run that waits change places with the one before it of the same owner, if any.
+
+        Raises:
+            RunError: no such run.
+        """
+        with self._changed:
+            run = self._known(run_id)
             if run not in self._waiting:
                 return
-            self._waiting.remove(run)
-        run.work()
+            place, owner = self._waiting.index(run), self.owner(run_id)
+            for other in reversed(range(place)):
+                if self.owner(self._waiting[other].run_id) == owner:
+                    self._waiting[place], self._waiting[other] = self._waiting[other], run
+                    break
+            self._tell_places()
+
+    def _take_out(self, run: Run) -> bool:
+        """Whether the run waited; it does no more."""
+        if run not in self._waiting:
+            return False
+        self._waiting.remove(run)
+        self._tell_places()
+        return True
+
+    def _tell_places(self) -> None:
+        ahead = self._current is not None
+        for position, run in enumerate(self._waiting, start=ahead):
+            run.advance(position)
 
     def delete(self, run_id: str) -> None:
         """Remove a run that has ended, with all its files. What it spent stays spent.
@@ -199,7 +259,7 @@ class JobManager:
     def _ledger_of(self, owner: str | None) -> Ledger:
         if self._accounts is None or not owner:
             return self._ledger
-        return Ledger(self._accounts / owner[:32])
+        return self._ledger_in(self._accounts / owner[:32])
 
     def _known(self, run_id: str) -> Run:
         run = self.get(run_id)
@@ -226,30 +286,12 @@ class JobManager:
                 self._starting += Counter()  # forgets those at 0
 
     def _check_quota(self, owner: str, new: bool) -> None:
-        quota = self._quota
         asked = {run for run in (self._current, *self._waiting) if run is not None}
         live = [run for run in asked if not run.snapshot.status.ended]
-        if len(live) + self._starting.total() >= quota.waiting:
-            raise RunError(
-                f"{len(live)} runs are waiting already, the most this server takes. Try again when "
-                "one of them has ended."
-            )
         own = sum(self.owner(run.run_id) == owner for run in live) + self._starting[owner]
-        if own >= quota.live:
-            raise RunError(
-                f"You have {own} runs waiting or running, the most this server takes of one "
-                "person. Stop one, or wait until it ends."
-            )
-        if new and self._kept_by(owner, quota.kept):
-            raise RunError(
-                f"You have {quota.kept} runs here, the most this server keeps for one person. "
-                "Download and delete one first."
-            )
-
-    def _kept_by(self, owner: str, most: int) -> bool:
-        """Whether so many runs are this owner's."""
-        folders = [folder for folder in self._runs_folder.iterdir() if self.exists(folder.name)]
-        return len(folders) >= most and sum(read_owner(f) == owner for f in folders) >= most
+        self._quota.check_live(len(live) + self._starting.total(), own)
+        if new:
+            self._quota.check_kept(sum(run.owner == owner for run in self._history.kept()))
 
     def _forget_some(self) -> None:
         """Drop from memory the runs at rest that were not looked at for the longest time."""
@@ -275,8 +317,7 @@ class JobManager:
                 if self._closing:
                     return
                 self._current = self._waiting.popleft()
-                for position, run in enumerate(self._waiting, start=1):
-                    run.advance(position)
+                self._tell_places()
             # a thread of its own, so that a run that breaks down does not take the queue with it
             RunThread(self._current.work, self._current.run_id).start()
             self._current.wait()  # not for the thread: it may hang, and its run be given up

@@ -111,18 +111,17 @@ def _folder_names(names: Sequence[str]) -> list[str]:
 def _privacy(run: Outgoing) -> dict[str, Any]:
     from pe_engine.privacy.accounting import accountant_name
 
-    settings, last = run.settings, run.records[-1]
-    planned = settings["iterations"]
+    settings = run.settings
     return {
         # Whoever stops early has looked at votes first, so a shorter run pays for the planned one.
-        "epsilon": last.epsilon_spent if last.generation == planned else settings["epsilon"],
+        "epsilon": run.epsilon_planned,
         "delta": settings["delta"],
         "unit": f"one {run.unit}",
         "adjacency": settings["adjacency"],
         "adjacency_meaning": ADJACENCY_MEANING[settings["adjacency"]].format(UNITS[run.unit]),
         "noise_multiplier": run.noise_multiplier,
-        "releases": last.generation,
-        "planned_releases": planned,
+        "releases": run.committed,
+        "planned_releases": settings["iterations"],
         "neighbours": settings["neighbours"],
         "votes_per_unit": run.votes_per_unit,
         "mechanism": f"discrete Gaussian (OpenDP {metadata.version('opendp')})",

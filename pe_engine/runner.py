@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,8 @@ from pe_engine.header import Header
 from pe_engine.lease import Lease
 from pe_engine.population import Population
 from pe_engine.privacy.ledger import Ledger
-from pe_engine.snapshot import GenerationView, Snapshot, Status
+from pe_engine.resting import at_rest, generation_view, needs_images
+from pe_engine.snapshot import Snapshot, Status
 from pe_engine.storage import RunFolder
 from pe_engine.timing import TimeLeft
 
@@ -65,7 +67,7 @@ class Run:
         self._lease: Lease | None = None  # of the thread that drives the run, given up or not
         self._read_population = lru_cache(POPULATIONS_KEPT_IN_MEMORY)(self._store.read_population)
         self._reading = threading.Lock()
-        self._snapshot = self._at_rest()
+        self._snapshot = at_rest(self._store, ledger, self._header)
 
     @property
     def run_id(self) -> str:
@@ -98,8 +100,7 @@ class Run:
                 still hangs.
         """
         with self._lock:
-            if self._lease is not None and self._lease.given_up.is_set():
-                raise RunError(GIVEN_UP)
+            self._check_not_given_up()
             if self._snapshot.status not in (Status.STOPPED, Status.FAILED):
                 raise RunError(
                     f"This run is {self._snapshot.status.value}; there is nothing to resume."
@@ -111,6 +112,36 @@ class Run:
     def advance(self, position: int) -> None:
         """``position`` runs are still before this one."""
         self._publish(queue_position=position)
+
+    def _check_not_given_up(self) -> None:
+        if self._lease is not None and self._lease.given_up.is_set():
+            raise RunError(GIVEN_UP)
+
+    def _check_can_finish(self) -> None:
+        if self._snapshot.status is Status.DONE:
+            raise RunError("This run is done already.")
+        if self._store.last_generation() < 1:
+            raise RunError(
+                "No images have voted in this run yet, so there is nothing to keep. Wait until "
+                "generation 1 is finished, or stop the run."
+            )
+
+    def finish_early(self) -> None:
+        """Have it make nothing more than the release of its last generation, whatever happens
+        meanwhile; if it works, it stops for that within one batch.
+
+        Raises:
+            RunError: there is nothing yet to release, or it is released already; or it was given
+                up, or another process drives it.
+        """
+        with self._lock:
+            self._check_not_given_up()
+            self._check_can_finish()
+            with nullcontext() if self._lease else self._store.locked():
+                self._store.finish_early()
+            self._publish(finishes_early=True, needs_images=False)
+            if self._snapshot.status is not Status.QUEUED:
+                self.stop()
 
     def start(self) -> None:
         """Begin or go on in a thread of its own; the outcome is in the snapshot."""
@@ -158,13 +189,16 @@ class Run:
         """Drive the queued run to its end in this thread; the outcome is in the snapshot."""
         outcome = Status.FAILED
         error = "The run broke down; the console that it was started from says why."
-        lease = Lease(self.folder)
+        lease, started = Lease(self.folder), time.monotonic()
         try:
             if self._begins(lease):
-                events = continue_run(lease, self._ledger, self._dataset, self._stop)
-                self._follow(events, lease)
+                self._drive(lease, started)
             else:
                 self._ledger.close_run(self.run_id)
+            if self._stopped_to_finish(lease):
+                lease = Lease(self.folder)  # the old one's time to stop is over soon
+                if self._begins(lease):
+                    self._drive(lease, started)
             outcome = self._outcome()
             error = ""
         except Interrupted:  # after it was given up
@@ -188,6 +222,19 @@ class Run:
                     self._rest(outcome, error)
                     self._ended.set()
 
+    def _drive(self, lease: Lease, started: float) -> None:
+        events = continue_run(lease, self._ledger, self._dataset, self._stop)
+        self._follow(events, lease, started)
+
+    def _stopped_to_finish(self, lease: Lease) -> bool:
+        """Whether the run has stopped so that what is there can be released."""
+        with self._lock:
+            stopped = self._stop.is_set() and not lease.given_up.is_set()
+            if not stopped or not self._snapshot.finishes_early or self.zip_path.is_file():
+                return False
+            self._stop.clear()
+            return True
+
     def _outcome(self) -> Status:
         return Status.DONE if self.zip_path.is_file() else Status.STOPPED
 
@@ -200,7 +247,8 @@ class Run:
             self._lease = lease
             kind, options = chosen(config.generator, config.generator_options)
             self._grace = GRACE_SECONDS + kind.paid_seconds(options)
-            self._publish(status=Status.RUNNING, queue_position=0, loading=True)
+            loading = not self._snapshot.finishes_early
+            self._publish(status=Status.RUNNING, queue_position=0, loading=loading)
             return True
 
     def _rest(self, status: Status, error: str) -> None:
@@ -214,11 +262,11 @@ class Run:
             loading=False,
             seconds_left=None,
             zip_ready=done,
-            needs_images=not done and self._store.needs_images,
+            needs_images=not done and needs_images(self._store),
         )
 
-    def _follow(self, events: Iterator[Event], lease: Lease) -> None:
-        started = before = time.monotonic()
+    def _follow(self, events: Iterator[Event], lease: Lease, started: float) -> None:
+        before = time.monotonic()
         time_left = TimeLeft(self._header.config)
         for event in events:
             now = time.monotonic()
@@ -235,7 +283,7 @@ class Run:
                 }
                 before = now
             elif isinstance(event, GenerationReady):
-                view = self._view(event.generation, len(event.population))
+                view = generation_view(self._header, event.generation, len(event.population))
                 changes["generations"] = (*self._snapshot.generations, view)
             elif isinstance(event, Notice):
                 kind = "owner_notices" if event.private else "notices"
@@ -254,49 +302,3 @@ class Run:
         with self._lock:
             now = self._snapshot
             self._snapshot = replace(now, version=now.version + 1, **changes)
-
-    def _at_rest(self) -> Snapshot:
-        """What the folder says of a run that nobody drives."""
-        header, last = self._header, self._store.last_generation()
-        done = self._store.zip_path.is_file()
-        return Snapshot(
-            version=0,
-            run_id=header.run_id,
-            status=Status.DONE if done else Status.STOPPED,
-            queue_position=0,
-            config=header.config,
-            class_names=header.class_names,
-            public_names=header.public_names,
-            noise_multiplier=header.budget.noise_multiplier,
-            epsilon_spent=self._spent(last),
-            epsilon_planned=(
-                header.budget.epsilons[-1] if header.inherited else header.config.epsilon
-            ),
-            generation=max(last, 0),
-            phase=None,
-            phase_fraction=0.0,
-            seconds_left=None,
-            seconds_elapsed=0.0,
-            generations=tuple(
-                self._view(t, header.config.sample_schedule[t]) for t in range(last + 1)
-            ),
-            notices=(),
-            owner_notices=(),
-            error="",
-            zip_ready=done,
-            needs_images=not done and self._store.needs_images,
-        )
-
-    def _spent(self, last: int) -> float:
-        """ε of the committed votes; those for the generation after the last may be among them."""
-        budget, count = self._header.budget, max(last, 0)
-        if self._ledger.noisy_votes(self.run_id, count + 1) is not None:
-            count += 1
-        return (budget.inherited, *budget.epsilons)[count]
-
-    def _view(self, generation: int, num_samples: int) -> GenerationView:
-        budget = self._header.budget
-        if generation == 0:
-            return GenerationView(0, num_samples, False, None, budget.inherited)
-        epsilon = budget.epsilons[generation - 1]
-        return GenerationView(generation, num_samples, True, budget.threshold, epsilon)

@@ -53,6 +53,7 @@ class Snapshot:
         error: one sentence when the run failed.
         loading: the models are being loaded, perhaps downloaded.
         needs_images: the run at rest can only go on when the same images are given again.
+        finishes_early: it makes nothing more than the release of the last generation.
     """
 
     version: int
@@ -77,3 +78,4 @@ class Snapshot:
     zip_ready: bool
     loading: bool = False
     needs_images: bool = False
+    finishes_early: bool = False

@@ -6,6 +6,8 @@ half.
       lock                  held by the one process that drives the run
       generations/0000.npz  population of each finished generation
       committed.json        the newest generation whose noisy votes the ledger has taken
+      finish.json           the run is to be released as it is, however many generations it has
+      title.json            what its owner calls it; see titles.py
       provenance.json       what identifies the files that the generator works with
       initial.npz           pictures from elsewhere that generation 0 is to be made of, if any
       generator/            what the generator keeps: answers that were paid for, a pool's features
@@ -176,6 +178,15 @@ class RunFolder:
         """The newest generation that was so noted; 0 before the first."""
         path = self.path / "committed.json"
         return json.loads(path.read_text(encoding="utf-8"))["generation"] if path.is_file() else 0
+
+    @property
+    def finishes_early(self) -> bool:
+        """Nothing more is to be made than the release of the last generation."""
+        return (self.path / "finish.json").is_file()
+
+    def finish_early(self) -> None:
+        """From now on, whatever happens, until the release is there."""
+        write_json(self.path / "finish.json", {"after": self.last_generation()})
 
     def generation_path(self, generation: int) -> Path:
         return self.path / "generations" / f"{generation:04d}.npz"

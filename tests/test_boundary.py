@@ -95,7 +95,16 @@ def test_public_class_names_are_shown_to_everybody(snapshot):
 def leaving(snapshot, public_names) -> Outgoing:
     images = Population(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2), np.full(2, -1))
     record = GenerationRecord(0, None, None, None, 0.0)
-    return outgoing(snapshot.config, ("anna", "bert"), public_names, images, [record], 2.0)
+    return outgoing(
+        snapshot.config,
+        ("anna", "bert"),
+        public_names,
+        images,
+        [record],
+        2.0,
+        epsilon_planned=1.0,
+        committed=0,
+    )
 
 
 def test_a_generator_of_ones_own_is_shown_without_its_folder(snapshot):

@@ -51,8 +51,11 @@ def finished(**changes) -> Outgoing:
         "population": population(),
         "records": records(),
         "noise_multiplier": 5.0,
+        "committed": 2,
+        **changes,
     }
-    return outgoing(**{**values, **changes})
+    spent = values["records"][-1].epsilon_spent
+    return outgoing(**{"epsilon_planned": spent, **values})
 
 
 def export(folder: Path, **changes) -> list[tuple[int, int]]:
@@ -218,11 +221,11 @@ def test_the_privacy_of_the_run_is_stated(tmp_path):
 
 
 def test_a_run_that_was_stopped_claims_its_whole_budget(tmp_path):
-    export(tmp_path, config=config(iterations=4, epsilon=2.5))
+    export(tmp_path, config=config(iterations=4), epsilon_planned=2.5, committed=3)
     privacy = manifest_of(tmp_path)["privacy"]
     assert privacy["epsilon"] == 2.5
-    assert (privacy["releases"], privacy["planned_releases"]) == (2, 4)
-    assert "stopped after 2 of 4 iterations" in (tmp_path / "report.html").read_text("utf-8")
+    assert (privacy["releases"], privacy["planned_releases"]) == (3, 4)
+    assert "stopped after 3 of 4 iterations" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_public_settings_and_a_name_are_enough_to_run_again(tmp_path):

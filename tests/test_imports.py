@@ -13,7 +13,8 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 
 # A module may import what stands in a row above its own.
 LAYERS = [
-    "__init__ errors ending checks files ownership generators embedders privacy hub datasets",
+    "__init__ errors ending checks files ownership titles quotas generators embedders privacy hub"
+    " datasets",
     "config population images presets",
     "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
@@ -25,9 +26,10 @@ LAYERS = [
     " past initial datasets/*",
     "generators/composite generators/image_pool generators/pool_features",
     "evolution export",
+    "finishing",
     "build",
     "starting",
-    "lease",
+    "lease resting history",
     "runner",
     "jobs reporting bench/*",
     "cli ui ui/* training training/* audit audit/*",
