@@ -12,6 +12,7 @@ from pe_engine.bench.plan import SHAPES, WORKS, BenchPlan
 from pe_engine.config import RunConfig
 from pe_engine.datasets import DATASETS
 from pe_engine.embedders import EMBEDDERS
+from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
 
@@ -31,6 +32,10 @@ def config_of(options: argparse.Namespace) -> RunConfig:
         given["class_prompts"] = class_prompts = {}
         for name, text in options.class_prompt:
             class_prompts.setdefault(name, []).append(text)
+    if options.class_change:
+        given["class_map"] = class_map = dict(options.class_change)
+        if len(class_map) < len(options.class_change):
+            raise ConfigError("--class-map names a class twice. Say once what becomes of each.")
     generator = given.get("generator", _DEFAULTS["generator"])
     if generator != preset.get("generator"):
         given.pop("generator_options", None)  # they are of the preset's generator
@@ -240,6 +245,16 @@ def _add_run_settings(parser: argparse.ArgumentParser) -> None:
         "the classes; images of others are left out. Without, those found count as declared by "
         "you: that there is a class is then not protected, even if one image alone brings it",
         metavar="CLASS1,CLASS2,...",
+    )
+    parser.add_argument(
+        "--class-map",
+        dest="class_change",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("OLD", "NEW"),
+        help="call the class OLD of the images NEW; one with another class if that is called NEW, "
+        "and left out if NEW is ''; --class-names are the names after it",
     )
     add(
         "persons",

@@ -56,7 +56,7 @@ PUBLIC_SETTINGS = {
 }
 """Settings that leave by name, so that a new one stays inside until someone decides that it may."""
 
-PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial", "class_names"})
+PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial", "class_names", "class_map"})
 HIDDEN_NAME = "private images"
 """What a data set is called towards those who may not know its name."""
 
@@ -173,6 +173,7 @@ def shown(snapshot: Snapshot, owner: bool) -> Snapshot:
         epsilon_cap=None,
         initial="",
         class_names=(),
+        class_map={},
         class_prompts=config.class_prompts if snapshot.public_names else {},
         generator_options=closed_options(config.generator, config.generator_options),
     )

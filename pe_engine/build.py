@@ -30,6 +30,11 @@ EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "handwriting.zi
 """5,000 handwritten digits, public data."""
 
 
+def is_example(source: Path) -> bool:
+    """Whether the private images are the bundled public example."""
+    return source.resolve() == EXAMPLE.resolve()
+
+
 def plan_budget(config: RunConfig, past: Past | None = None) -> BudgetPlan:
     """σ, H and the ε of every prefix of the run.
 
@@ -71,7 +76,7 @@ def names_are_public(config: RunConfig, class_names: Sequence[str], source: Path
     """
     return (
         config.public_class_names
-        or source.resolve() == EXAMPLE.resolve()
+        or is_example(source)
         or all(len(name) <= 1 for name in class_names)
     )
 
@@ -215,6 +220,7 @@ def _opened_again(folder: RunFolder, header: Header) -> PrivateDataset:
         header.rule,
         header.limits,
         class_names=config.class_names,
+        class_map=config.class_map,
         persons=config.persons,
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pe_engine.errors import ConfigError, DataError
 
@@ -22,15 +23,24 @@ class Labels:
             be used under this rule.
         class_names: the declared ones as they are; else those found, sorted, numbers by value, with
             rule "folder" also folders without an image.
+        found: of each class, by the name it has in the images, how many images there are; also of
+            those that are left out.
+        left_out: the places of the images whose class is left out.
     """
 
     rule: str
     of_images: list[str | None]
     class_names: tuple[str, ...]
+    found: Mapping[str, int] = field(default_factory=dict)
+    left_out: frozenset[int] = frozenset()
 
 
 def label(
-    names: Sequence[str], folders: Collection[str], rule: str, declared: Sequence[str] = ()
+    names: Sequence[str],
+    folders: Collection[str],
+    rule: str,
+    declared: Sequence[str] = (),
+    class_map: Mapping[str, str] | None = None,
 ) -> Labels:
     """Name the class of each image.
 
@@ -43,18 +53,59 @@ def label(
     declared name, and an image of another class has none. Without, one image can change what
     classes there are, so that those found count as declared by whoever chose the images.
 
+    A class that ``class_map`` names is called otherwise, is one with another, or is left out: each
+    image as its own class says, whatever other images there are. Declared are the names after it.
+
     Args:
         names: paths of the images, parts joined by "/", at least one.
         folders: paths of all folders, also of those without images.
         rule: "auto", "folder", "prefix" or "none"; "folder" or "prefix" with declared classes.
         declared: the names of the classes; none for those that are found.
+        class_map: what classes are called by the name they have in the images; "" leaves one out.
+            One that there is not is no error.
 
     Raises:
         ConfigError: another rule.
-        DataError: a rule that was asked for does not fit.
+        DataError: a rule that was asked for does not fit, or every class is left out.
     """
+    changes = class_map or {}
     if declared:
-        return _by_declaration(names, rule, declared)
+        found = _by_declaration(names, rule, names_in_images(declared, changes))
+    else:
+        found = _found(names, folders, rule)
+    return _renamed(found, changes, tuple(declared))
+
+
+def names_in_images(declared: Sequence[str], class_map: Mapping[str, str]) -> tuple[str, ...]:
+    """What declared classes may be called in the images; none where none are declared."""
+    if not declared:
+        return ()
+    renamed = {composed(name) for name in class_map}
+    kept = [name for name in declared if composed(name) not in renamed]
+    return (*kept, *class_map)
+
+
+def _renamed(found: Labels, class_map: Mapping[str, str], declared: tuple[str, ...]) -> Labels:
+    """The classes by the names that they are to have."""
+    counts = Counter(found.of_images)
+    found = replace(found, found={name: counts[name] for name in found.class_names})
+    if not class_map or found.rule == "none":
+        return found
+    new_names = {composed(old): new for old, new in class_map.items()}
+    called = {name: new_names.get(composed(name), name) for name in found.class_names}
+    class_names = declared or _sorted({name for name in called.values() if name})
+    if not class_names:
+        raise DataError("Every class is left out. Leave at least one of them in.")
+    of_images = [None if name is None else called[name] or None for name in found.of_images]
+    if not any(of_images):
+        raise DataError("None of the classes that are left in has an image. Leave others in.")
+    pairs = enumerate(zip(found.of_images, of_images, strict=True))
+    left_out = frozenset(i for i, (old, new) in pairs if new is None and old is not None)
+    return replace(found, of_images=of_images, class_names=class_names, left_out=left_out)
+
+
+def _found(names: Sequence[str], folders: Collection[str], rule: str) -> Labels:
+    """The classes by the names that they have in the images."""
     if rule == "auto":
         return _automatic(names, folders)
     if rule == "folder":

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from pe_engine.build import is_example
     from pe_engine.files import home_folder
     from pe_engine.privacy.ledger import Ledger
     from pe_engine.runner import Run
@@ -63,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         return _go_on(options.output, ledger, options.data)
     dataset = start_run(options.output, config, options.data, ledger)
     print(dataset.describe())
-    if said := dataset.found_classes_notice():
+    if (said := dataset.found_classes_notice()) and not is_example(options.data):
         print(said)
     print(_meaning(options.output))
     return _follow(Run(options.output, ledger, dataset), options.output)

@@ -27,6 +27,7 @@ MAX_ITERATIONS = 200
 MAX_SAMPLES = 1_000_000
 IMAGE_SIZE_RANGE = (8, 2048)
 LAST_DEGREE = 0.25
+MAX_CLASS_NAME = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,10 @@ class RunConfig:
         classes: the rule that names an image's class.
         class_names: the declared classes; images of others are left out, and a declared class
             without images is kept. Empty for those that are found, which then count as declared.
+        class_map: what found classes are called, by the name they have in the images: another name,
+            the name of another class to be one with it, or "" to be left out. It looks at nothing
+            but an image's own class, so it costs no privacy; its names, as ``class_names``, are
+            taken as public knowledge of the adversary. Declared classes are the names it ends with.
         persons: what names the person an image belongs to: nothing, its folder (the outermost or
             innermost one where there are several) or its file name. Only with a rule for classes.
         person_votes: c, for how many distinct candidates of all classes all images of one person
@@ -96,6 +101,7 @@ class RunConfig:
     degrees: tuple[float, ...] = ()
     classes: str = "auto"
     class_names: tuple[str, ...] = ()
+    class_map: Mapping[str, str] = field(default_factory=dict)
     persons: str = "none"
     person_votes: int = 1
     public_class_names: bool = False
@@ -111,6 +117,7 @@ class RunConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         prompts = {name: tuple(texts) for name, texts in self.class_prompts.items()}
         object.__setattr__(self, "class_prompts", prompts)
+        object.__setattr__(self, "class_map", {**self.class_map})
 
         if not 1 <= len(self.dataset_name.strip()) <= 100:
             raise ConfigError(
@@ -136,6 +143,7 @@ class RunConfig:
         check_whole("neighbours", self.neighbours, 1, 100)
         _check_persons(self)
         _check_class_names(self)
+        _check_class_map(self)
         if self.image_size is not None:
             check_whole("image size", self.image_size, *IMAGE_SIZE_RANGE)
         check_whole("seed", self.seed, 0, 2**63 - 1)
@@ -237,3 +245,31 @@ def _check_class_names(config: RunConfig) -> None:
             f"Classes are declared, but what names an image's class is {config.classes!r}. Set "
             "classes to folder or prefix, so that one image cannot change the rule."
         )
+
+
+def _check_class_map(config: RunConfig) -> None:
+    if not config.class_map:
+        return
+    if config.classes == "none":
+        raise ConfigError(
+            "Classes are renamed or left out, but what names an image's class is 'none'. Set "
+            "classes to auto, folder or prefix."
+        )
+    for old, new in config.class_map.items():
+        if not isinstance(new, str) or not old:
+            raise ConfigError("What a class is renamed to must be a text. Type a name.")
+        if new != new.strip() or len(new) > MAX_CLASS_NAME or not _is_plain(new):
+            raise ConfigError(
+                f"The class {old!r} cannot be called {new!r}. Choose a name of at most "
+                f"{MAX_CLASS_NAME} characters without '/' or ',', line breaks or spaces at its "
+                "ends; an empty one leaves the class out."
+            )
+        if config.class_names and new and new not in config.class_names:
+            raise ConfigError(
+                f"The class {old!r} is to be called {new!r}, which is none of the declared "
+                "classes. Declare it, too, or choose one that is declared."
+            )
+
+
+def _is_plain(name: str) -> bool:
+    return not any(character in "/," or not character.isprintable() for character in name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from pe_engine.candidates import candidates, open_source
-from pe_engine.class_rules import label
+from pe_engine.class_rules import label, names_in_images
 from pe_engine.decoding import FORMATS
 from pe_engine.errors import DataError
 from pe_engine.persons import describe_persons, tell_persons
@@ -78,6 +78,7 @@ class PrivateDataset:
         class_names: as declared, else sorted, numbers by value; ``("",)`` without classes.
         class_ids: int64 ``(M,)``, each in ``[0, number of classes)``.
         declared: whether ``class_names`` were declared, not found.
+        found: how many images each class has by its name in the images, left out or not.
         persons: what names an image's person; see ``persons.tell_persons``.
         person_ids: int64 ``(M,)``, equal for images of the same person.
         person_names: what each image's person is called, M; "" without persons.
@@ -88,6 +89,7 @@ class PrivateDataset:
     class_names: tuple[str, ...]
     class_ids: np.ndarray
     declared: bool
+    found: Mapping[str, int] = field(repr=False)
     persons: str
     person_ids: np.ndarray
     person_names: tuple[str, ...] = field(repr=False)
@@ -242,6 +244,7 @@ def open_dataset(
     limits: Limits = LOCAL_LIMITS,
     *,
     class_names: Sequence[str] = (),
+    class_map: Mapping[str, str] | None = None,
     persons: str = "none",
 ) -> PrivateDataset:
     """Find the private images in a folder, nested to any depth, or in a zip.
@@ -254,6 +257,7 @@ def open_dataset(
         classes: what names an image's class; see ``class_rules.label``.
         limits: what is refused.
         class_names: the declared classes; images of others are skipped. None for those found.
+        class_map: what classes are called, by their name in the images; see ``class_rules.label``.
         persons: what names an image's person; see ``persons.tell_persons``.
 
     Raises:
@@ -265,26 +269,37 @@ def open_dataset(
     names, not_images = candidates(files)
     if not names:
         raise DataError(f"There is no image in it. Choose a folder or zip of {FORMATS} images.")
-    told = tell_persons(names, files.folders, persons, classes, class_names)
-    labels = label(told.names, told.folders, classes, class_names)
+    changes = class_map or {}
+    known = names_in_images(class_names, changes)
+    told = tell_persons(names, files.folders, persons, classes, known)
+    labels = label(told.names, told.folders, classes, class_names, changes)
     ids = {class_name: i for i, class_name in enumerate(labels.class_names)}
     kept = [place for place, name in enumerate(labels.of_images) if name is not None]
-    without = {names[place] for place, name in enumerate(labels.of_images) if name is None}
-    why = (
-        "belongs to none of the declared classes"
-        if class_names
-        else "lies beside the folders that name the classes"
-    )
+    without = [
+        Skipped(names[place], _why_without(place in labels.left_out, bool(class_names)))
+        for place, name in enumerate(labels.of_images)
+        if name is None
+    ]
     return PrivateDataset(
         labels.rule,
         labels.class_names,
         np.array([ids[labels.of_images[place]] for place in kept], np.int64),
         bool(class_names),
+        labels.found,
         persons,
         told.ids[kept],
         tuple(told.owners[place] for place in kept),
-        (*files.skipped, *not_images, *(Skipped(name, why) for name in sorted(without))),
+        (*files.skipped, *not_images, *without),
         tuple(names[place] for place in kept),
         files,
         limits,
     )
+
+
+def _why_without(left_out: bool, declared: bool) -> str:
+    """Why an image has no class."""
+    if left_out:
+        return "belongs to a class that is left out"
+    if declared:
+        return "belongs to none of the declared classes"
+    return "lies beside the folders that name the classes"

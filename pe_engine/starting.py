@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pe_engine import initial
 from pe_engine.build import class_plans, names_are_public, plan_budget, reserve_budget
+from pe_engine.class_rules import composed
 from pe_engine.components import (
     chosen,
     generator_class,
@@ -113,8 +114,10 @@ def start_run(
         config.classes,
         limits,
         class_names=config.class_names,
+        class_map=config.class_map,
         persons=config.persons,
     )
+    _check_class_map(config, dataset)
     public_names = names_are_public(config, dataset.class_names, source)
     plans = class_plans(config, dataset.class_names, public_names)
     kind, options = chosen(config.generator, config.generator_options)
@@ -173,6 +176,17 @@ def _reserve(header: Header, folder: RunFolder, ledger: Ledger) -> None:
     except RunError:  # it may have been reserved although the answer was lost
         ledger.close_run(header.run_id)
         raise
+
+
+def _check_class_map(config: RunConfig, dataset: PrivateDataset) -> None:
+    """Raises ConfigError where a class is renamed that there is not, which is a slip of the pen."""
+    found = {composed(name) for name in dataset.found}
+    unknown = sorted(name for name in config.class_map if composed(name) not in found)
+    if unknown:
+        raise ConfigError(
+            f"The class {unknown[0]!r} is renamed or left out, but no such class was found in the "
+            "images. Check how it is spelt."
+        )
 
 
 def _check_cost(config: RunConfig) -> None:

@@ -15,7 +15,7 @@ from pe_engine.population import Population
 from pe_engine.snapshot import Snapshot, Status
 
 PACKAGE = Path(boundary.__file__).parent
-SECRETS = ("ward-seven", "anna", "bert", "/srv/patients", "9.875", "17 files", "asleep")
+SECRETS = ("ward-seven", "anna", "bert", "room-12", "/srv/patients", "9.875", "17 files", "asleep")
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def snapshot():
         initial="/srv/patients/out",
         classes="folder",
         class_names=("anna", "bert"),
+        class_map={"anna-room-12": "anna"},
         class_prompts={"anna": ("asleep",)},
         generator="stable_diffusion",
         generator_options={"model": "/srv/patients/model"},

@@ -57,3 +57,55 @@ def test_found_classes_are_what_the_images_make_them():
     assert label(NAMES[:3], inside, "folder").class_names == ("cat", "dog", "fox")
     assert label(NAMES[:4], inside, "folder").class_names == ("all",)
     assert np.all(np.array(label(NAMES[:3], inside, "folder", ("cat", "dog")).of_images) != "fox")
+
+
+MAP = {"cat": "pet", "dog": "pet", "fox": ""}
+
+
+def test_found_classes_are_renamed_merged_and_left_out():
+    names = [*NAMES[:3], "all/owl/6.png", "7.png"]
+    inside = ("all", "all/cat", "all/dog", "all/fox", "all/owl")
+    labels = label(names[:4], inside, "folder", class_map=MAP | {"zebra": "x"})
+    assert labels.of_images == ["pet", "pet", None, "owl"]
+    assert labels.class_names == ("owl", "pet")
+    assert labels.found == {"cat": 1, "dog": 1, "fox": 1, "owl": 1}
+    assert labels.left_out == {2}
+
+
+def test_declared_classes_are_the_names_after_the_map():
+    labels = label(NAMES, (), "folder", ("pet", "fowl"), MAP | {"all": "fowl"})
+    assert labels.of_images == ["fowl", "fowl", "fowl", None, "fowl"]  # the outermost folder
+    labels = label([*NAMES, "fowl/9.png"], (), "folder", ("pet", "fowl"), MAP)
+    assert labels.of_images == ["pet", "pet", None, None, "pet", "fowl"]
+    assert labels.class_names == ("pet", "fowl")
+    assert labels.found == {"pet": 0, "fowl": 1, "cat": 2, "dog": 1, "fox": 1}
+    assert labels.left_out == {2}
+    swapped = label(NAMES[:2], (), "folder", ("cat", "dog"), {"cat": "dog", "dog": "cat"})
+    assert swapped.of_images == ["dog", "cat"]
+
+
+def test_a_class_is_renamed_however_its_name_is_stored():
+    stored, typed = "Mu\u0308cke", "M\u00fccke"
+    labels = label([f"{stored}/1.png", "b/2.png"], (stored, "b"), "folder", (), {typed: "a"})
+    assert labels.of_images == ["a", "b"]
+
+
+@pytest.mark.parametrize("new", ["owl/9.png", "9.png", "fox/9.png", "cat/9.png", "cat_9.png"])
+@pytest.mark.parametrize("rule", ["folder", "prefix"])
+def test_no_image_changes_what_anothers_class_is_called(rule, new):
+    names = [*NAMES, "cat_6.png", "owl_7.png", "fox_8.png"]
+    before = label(names, (), rule, ("pet", "owl"), MAP)
+    after = label([new, *names], {new.rpartition("/")[0]} - {""}, rule, ("pet", "owl"), MAP)
+    assert after.of_images[1:] == before.of_images
+    assert after.class_names == before.class_names
+
+
+def test_what_there_is_not_is_not_renamed():
+    assert label(["1.png"], (), "auto", (), {"cat": ""}).class_names == ("",)
+    assert label(["1.png"], (), "auto", (), {"cat": ""}).of_images == [""]
+
+
+@pytest.mark.parametrize("left", [{"cat": "", "dog": "", "fox": ""}, {"cat": "", "dog": ""}])
+def test_some_images_must_be_left(left):
+    with pytest.raises(DataError, match="eave"):
+        label(["cat/1.png", "dog/1.png"], ("cat", "dog", "fox"), "folder", class_map=left)

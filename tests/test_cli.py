@@ -17,6 +17,7 @@ from pe_engine.arguments import build_parser, config_of
 from pe_engine.build import continue_run
 from pe_engine.cli import main
 from pe_engine.config import RunConfig
+from pe_engine.errors import ConfigError
 from pe_engine.events import VotesReleased
 from pe_engine.presets import PRESETS
 from pe_engine.privacy.ledger import Ledger
@@ -143,6 +144,14 @@ def test_prompts_and_schedules_reach_the_run(tmp_path, home, digits, capsys):
 def typed(*arguments):
     """The settings that ``run`` understands from these arguments."""
     return config_of(build_parser().parse_args(["run", "cats", "--output", "out", *arguments]))
+
+
+def test_classes_are_renamed_one_by_one():
+    config = typed("--class-map", "1", "one", "--class-map", "x y", "")
+    assert config.class_map == {"1": "one", "x y": ""}
+    assert typed().class_map == {}
+    with pytest.raises(ConfigError, match="names a class twice"):
+        typed("--class-map", "1", "one", "--class-map", "1", "two")
 
 
 def test_a_preset_is_a_run_in_one_command():

@@ -20,6 +20,7 @@ def test_json_round_trip():
         threshold=3.5,
         classes="folder",
         class_names=["x", "y"],
+        class_map={"z": "x", "misc": ""},
         persons="prefix",
         person_votes=3,
     )
@@ -82,6 +83,13 @@ def test_default_schedules():
         ({"classes": "prefix", "class_names": ("a,b",)}, "or ','"),
         ({"class_names": ("a",)}, "is 'auto'. Set classes to folder or prefix"),
         ({"classes": "none", "class_names": ("a",)}, "is 'none'"),
+        ({"classes": "none", "class_map": {"a": "b"}}, "is 'none'"),
+        ({"class_map": {"a": "b/c"}}, "'a' cannot be called 'b/c'"),
+        ({"class_map": {"a": " b"}}, "'a' cannot be called ' b'"),
+        ({"class_map": {"a": "b\nc"}}, "cannot be called"),
+        ({"class_map": {"a": "b" * 101}}, "at most 100 characters"),
+        ({"class_map": {"a": 1}}, "must be a text"),
+        ({"classes": "folder", "class_names": ("a",), "class_map": {"c": "b"}}, "none of the decl"),
     ],
 )
 def test_bad_settings_say_value_and_bound(setting, words):
@@ -92,6 +100,9 @@ def test_bad_settings_say_value_and_bound(setting, words):
 def test_bad_json_is_refused():
     with pytest.raises(ConfigError, match="not valid JSON"):
         RunConfig.from_json("{")
+    for class_map in (["ab"], ["abc"], "ab", 1):
+        with pytest.raises(ConfigError, match="of another kind"):
+            RunConfig.from_json(json.dumps({"dataset_name": "d", "class_map": class_map}))
     text = json.dumps({"dataset_name": "d", "sigma": 1})
     with pytest.raises(ConfigError, match="Unknown setting 'sigma'"):
         RunConfig.from_json(text)

@@ -213,3 +213,27 @@ def test_a_limit_on_calls_holds_whatever_else_is_said(tmp_path, digits, home, ca
     command = ["run", str(digits), "--output", str(tmp_path / "out"), *RUN, "--yes"]
     assert cli.main([*command, "--option", "most_calls=10"]) == 2
     assert "You agreed to 10 calls" in capsys.readouterr().err
+
+
+def test_a_resumed_run_calls_the_classes_the_same(tmp_path, config, digits, ledger):
+    changed = replace(config, class_map={"0": "round", "2": ""}, prompts=("A",))
+    dataset = start_run(tmp_path / "out", changed, digits, ledger)
+    assert dataset.class_names == ("1", "round")
+    assert dict(dataset.found) == {"0": 20, "1": 20, "2": 20}
+    assert {s.reason for s in dataset.skipped} == {"belongs to a class that is left out"}
+    folder = RunFolder(tmp_path / "out")
+    assert Header.from_json(folder.read_header()).config.class_map == {"0": "round", "2": ""}
+    notices = [
+        event.message for event in continue_run(folder, ledger) if hasattr(event, "message")
+    ]  # the images are found anew
+    assert "20 files could not be used as images; left out." in notices
+    released = np.load(tmp_path / "out" / "samples.npz", allow_pickle=False)
+    assert released["classes"].tolist() == ["0", "1"]  # "round" may be private
+
+
+def test_a_class_that_there_is_not_is_not_renamed(tmp_path, config, digits, ledger):
+    for change in ({"7": "seven"}, {"0": "x", "O": ""}):
+        asked = replace(config, class_map=change)
+        refused("no such class was found", tmp_path, asked, digits, ledger)
+    declared = {"classes": "prefix", "class_names": ("0", "1"), "class_map": {"7": "1"}}
+    assert len(start_run(tmp_path / "out", replace(config, **declared), digits, ledger)) == 40
