@@ -96,7 +96,9 @@ def _renamed(found: Labels, class_map: Mapping[str, str], declared: tuple[str, .
     class_names = declared or _sorted({name for name in called.values() if name})
     if not class_names:
         raise DataError("Every class is left out. Leave at least one of them in.")
-    of_images = [None if name is None else called[name] or None for name in found.of_images]
+    # a new name that is none of the declared ones is no class either
+    kept = {old: new for old, new in called.items() if new in class_names}
+    of_images = [kept.get(name) for name in found.of_images]
     if not any(of_images):
         raise DataError("None of the classes that are left in has an image. Leave others in.")
     pairs = enumerate(zip(found.of_images, of_images, strict=True))

@@ -26,7 +26,9 @@ from pe_engine.decode_worker import (
     READY,
     REQUEST,
     RGB,
+    SIZE,
     UNREADABLE,
+    WIDTH_HEIGHT,
 )
 from pe_engine.decoding import DamagedError, UnreadableError
 from pe_engine.errors import DataError
@@ -70,6 +72,18 @@ class DecodePool:
                 processes that tried to decode it; or the pool is closed meanwhile.
             DataError: no process can be started.
         """
+        kind, content = self._asked(data, size, max_pixels)
+        return np.frombuffer(content, np.uint8).reshape(size, size, kind)
+
+    def measure(self, data: bytes, max_pixels: int) -> tuple[int, int]:
+        """As ``decoding.measure``; raises what ``decode`` raises."""
+        _, content = self._asked(data, 0, max_pixels)
+        if len(content) != WIDTH_HEIGHT.size:
+            raise UnreadableError("cannot be decoded: its reader answers nonsense")
+        return WIDTH_HEIGHT.unpack(content)
+
+    def _asked(self, data: bytes, size: int, max_pixels: int) -> tuple[int, bytes]:
+        """What kind of answer a process gives, and its content."""
         request = REQUEST.pack(
             size, max_pixels, math.ceil(self._seconds) + _GRACE_SECONDS, len(data)
         )
@@ -87,7 +101,7 @@ class DecodePool:
                     ) from None
             else:
                 self._idle.put(process)
-                return _pixels(*answer, size)
+                return _checked(*answer)
         raise UnreadableError("cannot be decoded: its reader crashes or runs out of memory")
 
     def close(self) -> None:
@@ -184,9 +198,8 @@ class _Process:
         Raises:
             OSError, EOFError, ValueError: it ended or was ended, or its answer is none.
         """
-        longest = {
-            GREY: size**2,
-            RGB: 3 * size**2,
+        told = {GREY: size**2, RGB: 3 * size**2} if size else {SIZE: WIDTH_HEIGHT.size}
+        longest = told | {
             UNREADABLE: _LONGEST_REASON,
             DAMAGED: _LONGEST_REASON,
         }
@@ -235,10 +248,10 @@ class _Process:
         return content
 
 
-def _pixels(kind: int, content: bytes, size: int) -> np.ndarray:
-    """What an answer stands for, or raises."""
+def _checked(kind: int, content: bytes) -> tuple[int, bytes]:
+    """An answer that is no reason; raises for one that is."""
     if kind == DAMAGED:
         raise DamagedError(content.decode("utf-8", "replace"))
     if kind == UNREADABLE:
         raise UnreadableError(content.decode("utf-8", "replace"))
-    return np.frombuffer(content, np.uint8).reshape(size, size, kind)
+    return kind, content

@@ -14,7 +14,7 @@ import signal
 import struct
 from typing import BinaryIO
 
-from pe_engine.decoding import DamagedError, UnreadableError, decode
+from pe_engine.decoding import DamagedError, UnreadableError, decode, measure
 
 try:
     import resource
@@ -22,13 +22,19 @@ except ImportError:  # Windows has none
     resource = None
 
 REQUEST = struct.Struct("<IQIQ")
-"""Image size, most pixels, seconds after which the process ends by itself, bytes that follow."""
+"""Image size (0 to be told the image's own), most pixels, seconds after which the process ends by
+itself, bytes that follow."""
 
 ANSWER = struct.Struct("<BI")
 """What follows, and its bytes."""
 
 GREY, RGB = 1, 3
 """Pixels of so many channels follow."""
+
+SIZE = 2
+"""``WIDTH_HEIGHT`` follows."""
+
+WIDTH_HEIGHT = struct.Struct("<II")
 
 UNREADABLE, DAMAGED, READY = 10, 11, 12
 """A reason in UTF-8 follows, or nothing at all."""
@@ -58,6 +64,8 @@ def main() -> None:
 
 def _decoded(data: bytes, size: int, max_pixels: int) -> tuple[int, bytes]:
     try:
+        if not size:
+            return SIZE, WIDTH_HEIGHT.pack(*measure(data, max_pixels))
         pixels = decode(data, size, max_pixels)
     except DamagedError as error:
         return DAMAGED, str(error).encode()

@@ -118,6 +118,32 @@ def decode_tiny(data: bytes, size: int, max_pixels: int) -> np.ndarray | None:
             return None
 
 
+def measure(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Width and height of the (first) image in ``data``, in pixels, from its header alone.
+
+    Raises:
+        UnreadableError, DamagedError: as ``decode``.
+    """
+    with _reasons():
+        return _opened(_reader(data), data, max_pixels).size
+
+
+def measure_tiny(data: bytes, max_pixels: int) -> tuple[int, int] | None:
+    """The same of what may be opened without a process of its own; else None. See ``decode_tiny``.
+
+    Raises:
+        UnreadableError, DamagedError: as ``decode``.
+    """
+    reader = _reader(data)
+    if len(data) > TINY_BYTES or reader not in _PLAIN:
+        return None
+    with _reasons():
+        try:
+            return _opened(reader, data, max_pixels).size
+        except Warning:
+            return None
+
+
 def _reader(data: bytes) -> type:
     if not data:
         raise UnreadableError("is empty")

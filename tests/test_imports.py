@@ -17,7 +17,8 @@ LAYERS = [
     " datasets",
     "config population images presets",
     "events",
-    "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates",
+    "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates"
+    " census",
     "population_files privacy/charges privacy/accounting privacy/schema privacy/tables",
     "generators/* embedders/*",
     "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"

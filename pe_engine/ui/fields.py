@@ -36,12 +36,12 @@ BUDGET_FIELDS = (
     "persons",
     "person_votes",
 )
-NAMING_FIELDS = ("classes", "class_names", "persons")
+NAMING_FIELDS = ("classes", "class_names", "class_map", "persons")
 """What decides whose and of which class the private images are."""
 OWNERS = frozenset(
     {
         *("dataset_name", "public_class_names", "class_names", "persons", "person_votes"),
-        *("epsilon_cap", "keep_features", "device", "seed"),
+        *("class_map", "epsilon_cap", "keep_features", "device", "seed"),
     }
 )
 """Settings that no preset touches: said of the images or guard them, or the machine's."""
@@ -124,6 +124,13 @@ def public_names_field(form: Form) -> None:
         info="Then they reach the generator and the zip. If a name says who is pictured, leave "
         "this off and write a prompt for each class.",
         visible=False,
+    )
+
+
+def class_map_field(form: Form) -> None:
+    """Written by the table of classes in the summary, as JSON; a person never sees it."""
+    form.fields["class_map"] = gr.Textbox(
+        shown_fields(form.initial)["class_map"], visible="hidden", elem_id="class-map"
     )
 
 

@@ -23,7 +23,7 @@ from pe_engine.ui.identity import Identity
 from pe_engine.ui.public_models import check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, problem_html
-from pe_engine.ui.settings import budget_sentence, names, read_config
+from pe_engine.ui.settings import budget_sentence, names, read_class_map, read_config
 from pe_engine.ui.uploads import Uploads
 
 NO_QUESTION = gr.update(visible=False, value=False)
@@ -84,6 +84,7 @@ class Handlers:
             fields["classes"],
             self.limits,
             class_names=names(fields["class_names"]),
+            class_map=read_class_map(fields["class_map"]),
             persons=fields["persons"],
         )
 

@@ -64,6 +64,7 @@ def _setup(form: Form, place: str) -> tuple[Component, ...]:
         script = (ASSETS / "js" / "drop.js").read_text("utf-8")
         source = _script_html({"kind": ""}, "source", template, script)
         summary = gr.HTML(elem_id="summary", apply_default_css=False)
+        form_fields.class_map_field(form)
         form_fields.public_names_field(form)
         form_fields.name_field(form)
     with gr.Column(elem_classes="card"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -55,6 +56,7 @@ def read_config(
         degrees=numbers("variation degrees", fields["degrees"], float),
         classes=fields["classes"],
         class_names=names(fields["class_names"]),
+        class_map=read_class_map(fields["class_map"]),
         persons=fields["persons"],
         person_votes=number("votes of a person", fields["person_votes"], int),
         public_class_names=bool(fields["public_class_names"]),
@@ -98,6 +100,7 @@ def shown_fields(config: RunConfig) -> dict[str, Any]:
         "prompts": "\n".join(lines),
         "num_samples": ", ".join(map(str, config.num_samples)),
         "class_names": ", ".join(config.class_names),
+        "class_map": json.dumps(config.class_map, ensure_ascii=False) if config.class_map else "",
         "degrees": ", ".join(map(str, config.degrees)) or "auto",
         "threshold": "auto" if config.threshold is None else str(config.threshold),
         "epsilon_cap": "" if config.epsilon_cap is None else str(config.epsilon_cap),
@@ -193,3 +196,18 @@ def names(value: Any) -> tuple[str, ...]:
     """Names separated by commas; none where the field is empty."""
     text = "" if value is None else str(value)
     return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def read_class_map(value: Any) -> dict[str, str]:
+    """What classes are called, as the page's table of them wrote it: JSON, or nothing.
+
+    Raises:
+        ConfigError: something else.
+    """
+    try:
+        read = json.loads(value or "{}")
+    except (ValueError, RecursionError, TypeError):
+        read = None
+    if not isinstance(read, dict) or not all(isinstance(new, str) for new in read.values()):
+        raise ConfigError("The names of the classes cannot be read. Reload the page.")
+    return read

@@ -37,6 +37,7 @@ CHANGED = RunConfig(
     degrees=(1.0, 1 / 3),
     classes="prefix",
     class_names=("cat:wild", "cat"),
+    class_map={"kitten": "cat", "misc": ""},
     persons="folder",
     person_votes=4,
     public_class_names=True,
@@ -53,6 +54,7 @@ def made(preset=FIRST):
     form = form_fields.Form(form_fields.preset_config(preset))
     with gr.Blocks():
         form_fields.name_field(form)
+        form_fields.class_map_field(form)
         form_fields.public_names_field(form)
         form_fields.generator_fields(form)
         form_fields.budget_fields(form)
@@ -113,7 +115,7 @@ def test_a_preset_leaves_what_is_the_owners(form):
     by_name = dict(zip(form.fields, updates, strict=False))
     assert {name for name, value in by_name.items() if value == gr.skip()} == {
         *("dataset_name", "public_class_names", "epsilon_cap", "keep_features"),
-        *("device", "seed", "class_names", "persons", "person_votes"),
+        *("device", "seed", "class_names", "class_map", "persons", "person_votes"),
     }
 
 

@@ -118,6 +118,7 @@ def test_settings_seen_again(handlers, prompted):
         "epsilon_cap",
         "initial",
         "class_names",
+        "class_map",
     }
     assert handlers.settings_of(ME, "0" * 32) is handlers.settings_of(ME, "nonsense") is None
 

@@ -40,6 +40,7 @@ FIELDS = {
     "epsilon_cap": "",
     "classes": "auto",
     "class_names": "",
+    "class_map": "",
     "persons": "none",
     "person_votes": "1",
     "public_class_names": False,

@@ -1,0 +1,148 @@
+"""What the files of a folder or zip are like, for their owner: image sizes and copies.
+
+Only headers are decoded, in the same protected way as images are (``decode_pool``), and the work
+has a bound. Nothing of it is stored, and nothing may leave with the synthetic images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pe_engine.candidates import candidates, open_source
+from pe_engine.decode_pool import DecodePool
+from pe_engine.decoding import DamagedError, UnreadableError, measure_tiny
+from pe_engine.sources import Limits, Read
+
+MOST_FILES = 20_000
+SECONDS = 8.0
+MOST_BYTES = 4 * 2**30
+FILE_SECONDS = 2.0
+_HEAD_BYTES = 2**18  # of most formats the size stands within these
+_TIMED = 6
+_TIMED_PIXELS = 64
+
+
+@dataclass
+class Census:
+    """Attributes:
+    images: files that may be images, M.
+    looked_at: how many of them, the first by name, could be looked at in time.
+    sizes: how many images there are of each (width, height), in pixels, as they are stored.
+    unreadable: how many files cannot be read as an image, by reason.
+    contents: how many files there are of each content that several may have, by SHA-256.
+    seconds_to_read: about how long this computer takes to decode them all once.
+    """
+
+    images: int
+    looked_at: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    unreadable: Counter[str] = field(default_factory=Counter)
+    contents: Counter[bytes] = field(default_factory=Counter, repr=False)
+    seconds_to_read: float = 0.0
+
+    @property
+    def copies(self) -> int:
+        """Files whose content another one has already."""
+        return sum(self.contents.values()) - len(self.contents)
+
+    def extremes(self) -> list[tuple[int, int]]:
+        """The smallest, the median and the largest size by number of pixels; none of no image."""
+        ordered = sorted(self.sizes.elements(), key=lambda size: (size[0] * size[1], size))
+        return [ordered[0], ordered[len(ordered) // 2], ordered[-1]] if ordered else []
+
+
+def take_census(
+    source: Path,
+    limits: Limits,
+    *,
+    most: int = MOST_FILES,
+    seconds: float = SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Census:
+    """Look at the files of a folder or zip, until ``most`` of them, 4 GiB or ``seconds``.
+
+    Raises:
+        DataError: there is no folder or zip, it cannot be opened, or no process can be started.
+    """
+    end = clock() + seconds
+    files = open_source(source, limits)
+    names, _ = candidates(files)
+    lengths = {name: files.size(name) for name in names}
+    shared = {length for length, count in Counter(lengths.values()).items() if count > 1}
+    census = Census(len(names))
+    room = MOST_BYTES
+    with files.reader() as read, DecodePool(FILE_SECONDS) as pool:
+        for name in names[:most]:
+            if clock() > end or room < 0:
+                break
+            room -= lengths[name]
+            # only files of one length can be copies of one another
+            _look_at(census, _File(read, name, pool, limits.pixels), lengths[name] in shared)
+        census.seconds_to_read = _reading_time(census, read, names, pool, limits.pixels, clock)
+    return census
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file, and what looks into it."""
+
+    read: Read
+    name: str
+    pool: DecodePool
+    max_pixels: int
+
+    def size(self, whole: bytes | None) -> tuple[int, int]:
+        """Width and height, from its first bytes if they tell, else from all of it."""
+        head = self.read(self.name, _HEAD_BYTES) if whole is None else whole[:_HEAD_BYTES]
+        try:
+            return self._measured(head)
+        except DamagedError:
+            if len(head) < _HEAD_BYTES:
+                raise
+        return self._measured(self.read(self.name) if whole is None else whole)
+
+    def _measured(self, data: bytes) -> tuple[int, int]:
+        told = measure_tiny(data, self.max_pixels)
+        return self.pool.measure(data, self.max_pixels) if told is None else told
+
+
+def _look_at(census: Census, file: _File, may_be_copy: bool) -> None:
+    census.looked_at += 1
+    try:
+        whole = file.read(file.name) if may_be_copy else None
+        census.sizes[file.size(whole)] += 1
+    except UnreadableError as error:
+        census.unreadable[str(error)] += 1
+        return
+    if whole is not None:
+        census.contents[hashlib.sha256(whole).digest()] += 1
+
+
+def _reading_time(
+    census: Census,
+    read: Read,
+    names: Sequence[str],
+    pool: DecodePool,
+    max_pixels: int,
+    clock: Callable[[], float],
+) -> float:
+    """Seconds to decode all, from some that stand evenly among those that were looked at."""
+    step = max(census.looked_at // _TIMED, 1)
+    timed = names[: census.looked_at : step][:_TIMED]
+    if not timed:
+        return 0.0
+    with suppress(UnreadableError):  # a process is started, which takes longer than an image
+        pool.decode(read(timed[0]), _TIMED_PIXELS, max_pixels)
+    begun = clock()
+    for name in timed:
+        with suppress(UnreadableError):
+            pool.decode(read(name), _TIMED_PIXELS, max_pixels)
+    at_once = min(8, os.cpu_count() or 1)
+    return (clock() - begun) / len(timed) * len(names) / at_once
