@@ -33,7 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     shown = "127.0.0.1" if arguments.host in ("0.0.0.0", "::") else arguments.host
-    print(f"Private Evolution Studio: http://{shown}:{port}  (Ctrl-C ends it)", flush=True)
+    print(
+        f"Private Evolution Studio: http://{shown}:{port}{app.state.address}  (Ctrl-C ends it)",
+        flush=True,
+    )
     serve(app, arguments.host, port)
     return 0
 
@@ -45,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--port", type=int, help=f"port (default: the first free one from {DEFAULT_PORT} on)"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="do not open the page in the browser"
     )
     parser.add_argument(
         "--auth",

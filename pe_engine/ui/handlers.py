@@ -15,16 +15,17 @@ from pe_engine.boundary import PRIVATE_SETTINGS, shown
 from pe_engine.build import EXAMPLE
 from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
-from pe_engine.errors import DataError, PEError
+from pe_engine.errors import ConfigError, DataError, PEError
 from pe_engine.jobs import JobManager
 from pe_engine.starting import settled
 from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.identity import Identity
-from pe_engine.ui.public_models import check_public
+from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, problem_html
 from pe_engine.ui.settings import budget_sentence, names, read_class_map, read_config
 from pe_engine.ui.uploads import Uploads
+from pe_engine.ui.who_routes import NO_KEY
 
 NO_QUESTION = gr.update(visible=False, value=False)
 UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
@@ -90,9 +91,9 @@ class Handlers:
 
     # The budget -------------------------------------------------------------------------------
 
-    async def budget(self, fields: Mapping[str, Any]) -> str:
+    async def budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
         """What the budget means, as HTML; or what is wrong with it."""
-        if not self.owner:
+        if not who.may_open_paths:
             fields = {**fields, "initial": ""}  # a visitor's path is not opened
         try:
             sentence = await asyncio.to_thread(budget_sentence, fields)
@@ -119,7 +120,7 @@ class Handlers:
         try:
             class_names = self._dataset(who, source, fields).class_names
             config = read_config(fields, options, class_names)
-            self._check_costs(config)
+            self._check_costs(who, config)
             uploaded = source["kind"] == "upload"
             path = self._path(who, source)
             run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
@@ -127,9 +128,9 @@ class Handlers:
             return "", *UNCHANGED, problem_html(problem)
         return run.run_id, *self._after(who, source), ""
 
-    def _check_costs(self, config: RunConfig) -> None:
-        if not self.owner:
-            check_public(config)
+    def _check_costs(self, who: Identity, config: RunConfig) -> None:
+        if not who.may_open_paths:
+            _check_public(who, config)
         config = settled(config)
         if not self.owner:
             check_work(config)
@@ -194,6 +195,13 @@ class Handlers:
         self.uploads.remove(who.owner, source["token"])  # the folder: the zip is with the run
         used = {"kind": "", "note": "The run took these images; drop them again for another run."}
         return used, "", NO_QUESTION
+
+
+def _check_public(who: Identity, config: RunConfig) -> None:
+    try:
+        check_public(config)
+    except NotPublic as error:
+        raise ConfigError(f"{error} {NO_KEY}" if who.local else str(error)) from error
 
 
 def summary_html(dataset: PrivateDataset) -> str:

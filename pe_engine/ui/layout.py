@@ -138,8 +138,10 @@ def _wire_setup(
         **QUIET,
     )
 
-    async def budget(*values: Any) -> str:
-        return await handlers.budget(dict(zip(BUDGET_FIELDS, values, strict=True)))
+    async def budget(request: gr.Request, *values: Any) -> str:
+        return await handlers.budget(
+            who_asks(request), dict(zip(BUDGET_FIELDS, values, strict=True))
+        )
 
     gr.on(
         [gr.context.Context.root_block.load, *(fields[name].change for name in BUDGET_FIELDS)],

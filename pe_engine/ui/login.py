@@ -17,7 +17,7 @@ from pe_engine.header import RUN_ID
 from pe_engine.ui.accounts import SESSION_SECONDS, Accounts, Attempts, Sessions
 from pe_engine.ui.bodies import TooLarge, read_body
 from pe_engine.ui.gate import LOGIN, LOGOUT
-from pe_engine.ui.identity import STRANGER, Identity, identity, read_cookie, write_cookie
+from pe_engine.ui.identity import STRANGER, Identity, identity, port_of, read_cookie, write_cookie
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 COOKIE = "pe-login-{port}"  # or two servers of one host would log each other's visitors out
@@ -150,8 +150,7 @@ def _template() -> str:
 
 
 def _cookie(scope: Scope) -> str:
-    _, port = scope.get("server") or ("", 0)
-    return COOKIE.format(port=port)
+    return COOKIE.format(port=port_of(scope))
 
 
 def _page_of(run: str) -> str:

@@ -24,6 +24,10 @@ WITH_PATHS = ("image_pool", "improved_diffusion")
 """Generators that cannot do without a path on the server."""
 
 
+class NotPublic(ConfigError):
+    """Only who owns the machine may have it open this."""
+
+
 def shown_generators(owner: bool) -> list[str]:
     """The generators that the page offers."""
     return [name for name in GENERATORS if owner or name not in PAID + WITH_PATHS]
@@ -35,10 +39,11 @@ def check_public(config: RunConfig) -> None:
     visitor likes, or send its key to a stranger.
 
     Raises:
-        ConfigError: something else is asked for.
+        NotPublic: something else is asked for.
+        ConfigError: an option's value is none.
     """
     if config.initial:
-        raise ConfigError("This server opens no path. Leave the field 'Start from' empty.")
+        raise NotPublic("This server opens no path. Leave the field 'Start from' empty.")
     _check_options(config.generator, config.generator_options)
 
 
@@ -53,7 +58,7 @@ def is_public(config: RunConfig) -> bool:
 
 def _check_options(generator: str, given: Mapping[str, Any]) -> None:
     if generator not in shown_generators(owner=False):
-        raise ConfigError(
+        raise NotPublic(
             f"This server does not offer the generator {generator!r}. Choose one of "
             f"{', '.join(shown_generators(owner=False))}."
         )
@@ -61,12 +66,12 @@ def _check_options(generator: str, given: Mapping[str, Any]) -> None:
     for option in generator_options(generator):
         asked = getattr(options, option.name)
         if option.opens == "model" and asked and asked not in PUBLIC_MODELS:
-            raise ConfigError(
+            raise NotPublic(
                 f"This server takes no model {asked!r} for the option {option.name}. Leave it "
                 f"empty or choose one of {', '.join(PUBLIC_MODELS)}."
             )
         if option.opens in ("path", "address") and asked != option.default:
-            raise ConfigError(
+            raise NotPublic(
                 f"This server opens no {option.opens} that is typed for the option {option.name}. "
                 f"Leave it {option.default or 'empty'}."
             )

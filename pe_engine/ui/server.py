@@ -27,8 +27,9 @@ from pe_engine.ui.connections import BehindProxy, PunctualProtocol
 from pe_engine.ui.crowd import Crowd
 from pe_engine.ui.entrance import is_space
 from pe_engine.ui.gate import Gate
-from pe_engine.ui.identity import BrowserCookie
+from pe_engine.ui.local_visitors import LocalVisitors
 from pe_engine.ui.login import LoginFirst, PasswordLogin
+from pe_engine.ui.owner_key import PARAMETER, OwnerKey
 from pe_engine.ui.page_events import PageEvents
 from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
 from pe_engine.ui.run_routes import run_router
@@ -36,6 +37,7 @@ from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
 from pe_engine.ui.space import SpaceLogin
 from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
+from pe_engine.ui.who_routes import who_router
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -80,6 +82,8 @@ def build_app(
     home: Path, host: str, login: PasswordLogin | SpaceLogin | None = None, framed: bool = False
 ) -> FastAPI:
     """The application that serves the page, keeping everything below ``home``.
+
+    ``state.address`` of it is where its owner opens the page, with the key.
 
     Args:
         home: folder of runs, uploads and ledger; made if missing.
@@ -126,7 +130,10 @@ def build_app(
     page.max_threads = MAX_CONNECTIONS  # Gradio answers no more events at once, streams included
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     page.has_launched = True  # else Gradio takes any path that is sent for an uploaded file
-    _protect(app, login, owner, framed, page)
+    key = OwnerKey(home) if login is None else None
+    app.state.address = f"/?{PARAMETER}={key.value}" if key else "/"
+    _protect(app, login, key, framed, page)
+    app.include_router(who_router())
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
@@ -152,14 +159,14 @@ def build_app(
 def _protect(
     app: FastAPI,
     login: PasswordLogin | SpaceLogin | None,
-    local: bool,
+    key: OwnerKey | None,
     framed: bool,
     page: gr.Blocks,
 ) -> None:
     """What every request passes before it is answered; the last one added is the first passed."""
     app.add_middleware(Gate, login=login is not None, crowd=Crowd(page), events=PageEvents(page))
     if login is None:
-        app.add_middleware(BrowserCookie, local=local)
+        app.add_middleware(LocalVisitors, key=key)
     else:
         app.include_router(login.router())
         app.add_middleware(LoginFirst, login=login)
@@ -167,7 +174,7 @@ def _protect(
     app.add_middleware(CORSMiddleware, allow_origins=[])
     if isinstance(login, SpaceLogin):
         login.attach(app)
-    app.add_middleware(SameOrigin, local_only=local, framed=framed)
+    app.add_middleware(SameOrigin, local_only=login is None, framed=framed)
 
 
 def _closed(folder: Path) -> Path:

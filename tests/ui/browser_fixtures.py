@@ -1,10 +1,13 @@
 """Fixtures: one running application and one browser for all tests of the page."""
 
 import os
+from urllib.parse import urlsplit
 
 import pytest
 from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve
 from playwright.sync_api import expect, sync_playwright
+
+from pe_engine.ui.owner_key import COOKIE, FILE
 
 NO_BROWSER = (
     "No Chromium on this machine. Install one (Debian: apt-get install chromium) or set "
@@ -45,15 +48,23 @@ def address(app_home):
 
 
 @pytest.fixture
-def tab(browser, address):
-    """A page of a new visitor; fails the test on a console error or a request to elsewhere."""
+def tab(browser, app_home, address):
+    """A page of the machine's owner, nothing open; fails the test on a console error or a request
+    to elsewhere."""
     context = browser.new_context(base_url=address)
+    context.add_cookies([owners_cookie(app_home, address)])
     context.set_default_timeout(60_000)
     page = context.new_page()
     complaints = watch(page, address)
     yield page
     context.close()
     assert complaints == []
+
+
+def owners_cookie(home, address):
+    """What a browser keeps that has opened the page with the key."""
+    name = COOKIE.format(port=urlsplit(address).port)
+    return {"name": name, "value": (home / FILE).read_text(), "url": address}
 
 
 def watch(page, address):

@@ -50,7 +50,7 @@ def serve(home: Path, port: int | None = None, auth: str = "") -> Iterator[str]:
     port = port or free_port()
     environment = os.environ | {"PE_HOME": str(home), "PE_AUTH": auth}
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment
+        [sys.executable, "app.py", "--no-browser", "--port", str(port)], cwd=ROOT, env=environment
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -40,10 +40,14 @@ def serving(app: FastAPI, **settings: Any) -> Iterator[str]:
 
 @dataclass
 class Visitor:
-    """One browser: its cookies and what it knows of the page."""
+    """One browser: its cookies and what it knows of the page.
+
+    ``entry``: where on the server it opens the page first, such as the owner's address.
+    """
 
     address: str
     account: tuple[str, str] | None = None
+    entry: str = "/"
     session: str = "a session"
     http: httpx.Client = field(init=False)
     page: dict[str, Any] = field(init=False)
@@ -53,7 +57,7 @@ class Visitor:
         if self.account:
             name, password = self.account
             self.http.post("/login", data={"name": name, "password": password})
-        self.page = json.loads(CONFIG.search(self.http.get("/").text)[1])
+        self.page = json.loads(CONFIG.search(self.http.get(self.entry).text)[1])
 
     def events(self) -> dict[str, dict[str, Any]]:
         """The page's events that the server answers, by the function that does it."""

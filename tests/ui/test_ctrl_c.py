@@ -22,7 +22,7 @@ def page(tmp_path):
     """The page's process, in a group of its own as at a terminal, and its address."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port)],
+        [sys.executable, "app.py", "--no-browser", "--port", str(port)],
         cwd=ROOT,
         env=os.environ | {"PE_HOME": str(tmp_path), "PE_AUTH": ""},
         start_new_session=True,

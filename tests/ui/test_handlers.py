@@ -15,9 +15,11 @@ from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import NO_QUESTION, UNCHANGED, Handlers
 from pe_engine.ui.identity import identity
+from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.uploads import Uploads
 
-ME = identity("browser", "1" * 32, local=True)
+ME = machines_owner()
+VISITOR = identity("account", "ann")
 
 QUICK = FIELDS | {"iterations": "1", "num_samples": "30", "lookahead": "0", "epsilon": "5"}
 FORGETFUL = QUICK | {"iterations": "20", "num_samples": "3000", "keep_features": False}
@@ -143,13 +145,12 @@ def test_others_do_not_see_paths_and_addresses(handlers, prompted, monkeypatch):
 def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
     fields = QUICK | {"initial": str(handlers.manager.get(prompted).folder)}
 
-    def epsilon(fields):
-        return float(re.search(r"ε = ([\d.]+)", asyncio.run(handlers.budget(fields)))[1])
+    def epsilon(fields, who=ME):
+        return float(re.search(r"ε = ([\d.]+)", asyncio.run(handlers.budget(who, fields)))[1])
 
     alone = epsilon(QUICK)
     assert epsilon(fields) > alone + 1
-    handlers.owner = False
-    assert epsilon(fields) == alone  # a visitor's path is not opened
+    assert epsilon(fields, VISITOR) == alone  # a visitor's path is not opened
 
 
 def test_no_code_is_run_from_a_page(handlers, digits, tmp_path):
@@ -281,7 +282,9 @@ def test_visitors_of_a_shared_server_cannot_ask_it_for_other_models(handlers, mo
     handlers.owner = False
     for option in ("model", "variation_model", "preview_autoencoder"):
         for asked in (model, "/nowhere", "some/other"):
-            problem = handlers.start(ME, {"kind": "example"}, SD, [(option, asked)])[-1]
+            problem = handlers.start(VISITOR, {"kind": "example"}, SD, [(option, asked)])[-1]
             assert "This server takes no model" in problem
-    known = handlers.start(ME, {"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[-1]
+    known = handlers.start(VISITOR, {"kind": "example"}, SD, [("model", "stabilityai/sd-turbo")])[
+        -1
+    ]
     assert "is not on this computer" in known

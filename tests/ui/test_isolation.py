@@ -97,14 +97,18 @@ def until(condition):
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module", params=["local", "shared"])
+@pytest.fixture(scope="module", params=["owner", "browser", "account"])
 def served(request, tmp_path_factory, digits):
-    """A server where the first of two visitors has a finished run."""
+    """A server where the first of two visitors has a finished run.
+
+    On a local one the first or the second has the owner's key.
+    """
     home = tmp_path_factory.mktemp("home")
-    app = local_app(home) if request.param == "local" else shared_app(home)
-    accounts = [None, None] if request.param == "local" else ACCOUNTS.items()
+    app = shared_app(home) if request.param == "account" else local_app(home)
+    accounts = ACCOUNTS.items() if request.param == "account" else [None, None]
+    entries = [app.state.address, "/"][:: 1 if request.param == "owner" else -1]
     with serving(app) as address:
-        mine, other = (Visitor(address, account) for account in accounts)
+        mine, other = (Visitor(address, *each) for each in zip(accounts, entries, strict=True))
         run_id = start(mine, {"kind": "upload", "token": send_upload(mine, digits)}, QUICK)
         until(lambda: mine.http.get(f"/runs/{run_id}/synthetic.zip").is_success)
         yield Two(mine, other, home, app, run_id, "", "")
@@ -271,16 +275,18 @@ def test_what_is_stored_lets_nobody_in(two):
     for value in two.mine.http.cookies.values():
         assert value not in (folder / "owner.json").read_text()
     with httpx.Client(base_url=two.mine.address) as intruder:
-        for name in list(two.mine.http.cookies):
+        for name in (*two.mine.http.cookies, *two.other.http.cookies):
             intruder.cookies.set(name, stored)
         answer = intruder.get(f"/runs/{two.run_id}/synthetic.zip")
     assert answer.status_code in (401, 404)
 
 
-def test_a_run_of_the_command_line_is_a_local_pages_alone(two):
+def test_a_run_of_the_command_line_is_the_machines_owners_alone(two):
     kept = two.home / "runs" / two.run_id / "owner.json"
     kept.rename(kept.with_suffix(".away"))
     address = f"/runs/{two.run_id}/synthetic.zip"
-    assert two.other.http.get(address).status_code == (404 if two.mine.account else 200)
+    for visitor in (two.mine, two.other):
+        owner = any(name.startswith("pe-owner") for name in visitor.http.cookies)
+        assert visitor.http.get(address).status_code == (200 if owner else 404)
     assert httpx.get(two.mine.address + address).status_code in (401, 404)  # without a cookie
     kept.with_suffix(".away").rename(kept)

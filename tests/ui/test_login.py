@@ -250,7 +250,7 @@ def test_accounts_are_read_and_mistakes_never_say_the_password():
 
 def started(*arguments, **environment):
     process = subprocess.run(
-        [sys.executable, "app.py", *arguments],
+        [sys.executable, "app.py", "--no-browser", *arguments],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"} | environment,
         capture_output=True,

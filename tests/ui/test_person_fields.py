@@ -15,12 +15,12 @@ from pe_engine.jobs import JobManager
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Status
 from pe_engine.ui.handlers import Handlers
-from pe_engine.ui.identity import identity
+from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.uploads import Uploads
 from tests.conftest import png
 
 pytest_plugins = ["browser_fixtures"]
-ME = identity("browser", "1" * 32, local=True)
+ME = machines_owner()
 PERSONS = FIELDS | {"classes": "folder", "persons": "folder", "person_votes": "2"}
 QUICK = PERSONS | {"iterations": "1", "num_samples": "12", "lookahead": "0", "epsilon": "5"}
 NAMES = ["cat/anna/1.png", "cat/anna/2.png", "dog/anna/3.png", "dog/ben/1.png", "fox/cy/1.png"]
@@ -76,9 +76,9 @@ def test_what_does_not_go_together_is_a_sentence(page, said, words):
 
 
 def test_the_budget_is_for_each_person(page):
-    assert "for each person" in awaited(page.handlers.budget(PERSONS))
+    assert "for each person" in awaited(page.handlers.budget(ME, PERSONS))
     alone = FIELDS | {"person_votes": "2"}
-    assert "nothing names the persons" in awaited(page.handlers.budget(alone))
+    assert "nothing names the persons" in awaited(page.handlers.budget(ME, alone))
 
 
 def test_a_run_of_the_page_protects_persons(page, home):
