@@ -27,9 +27,9 @@ def shared_app(home: Path) -> FastAPI:
 
 
 def local_client(app: FastAPI) -> TestClient:
-    """A browser that has opened the page."""
+    """A browser of the machine's owner, who has opened the page."""
     client = TestClient(app, base_url=LOCAL)
-    assert client.get("/").is_success
+    assert client.get(app.state.address).is_success
     return client
 
 
