@@ -89,7 +89,7 @@ class Outgoing:
         classes: what each class id is called outside; ("",) without classes.
         unit: what is protected, "image" or "person".
         votes_per_unit: cells that adding or removing one unit moves by 1 in each generation.
-        population: the last generation, N >= 1.
+        population: the generation ``chosen``, or else the last one, N >= 1.
         records: all finished generations from 0 on, in order.
         noise_multiplier: σ, in votes.
         epsilon_planned: ε of all T generations that were planned, with what the run starts from.
@@ -97,6 +97,8 @@ class Outgoing:
         start: where generation 0 came from: "generator", "run" or "pictures".
         inherited: what that cost, which is part of every ε.
         provenance: what identifies the files that the generator worked with.
+        chosen: which generation was chosen to leave; None for the last one. ε is that of all:
+            whoever chose could see them.
     """
 
     settings: Mapping[str, Any]
@@ -111,6 +113,12 @@ class Outgoing:
     start: str = "generator"
     inherited: tuple[Charge, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    chosen: int | None = None
+
+    @property
+    def generation(self) -> int:
+        """Whose images leave."""
+        return self.records[-1].generation if self.chosen is None else self.chosen
 
 
 def outgoing(
@@ -128,8 +136,7 @@ def outgoing(
         config: its settings; those in ``PRIVATE_SETTINGS`` stay inside.
         class_names: one per class id; ("",) without classes.
         public_names: whether class names may leave; otherwise class ids stand for them.
-        more: ``epsilon_planned``, ``committed``, ``start``, ``inherited`` and ``provenance`` of
-            ``Outgoing``.
+        more: ``epsilon_planned`` and all that comes after it in ``Outgoing``.
     """
     names = outside_names(class_names, public_names)
     settings = {name: getattr(config, name) for name in PUBLIC_SETTINGS} | {

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-import numpy as np
-
-from pe_engine.boundary import GenerationRecord, outgoing
 from pe_engine.components import generator_class
 from pe_engine.errors import RunError
 from pe_engine.events import Phase, Progress
 from pe_engine.export import export_run
 from pe_engine.header import Header
-from pe_engine.images import contact_sheet
-from pe_engine.population import Population, sample_indices
 from pe_engine.privacy.ledger import Ledger
-from pe_engine.report import shown_records
+from pe_engine.releasing import gather
 from pe_engine.storage import RunFolder
-
-MAX_CLASSES_ON_SHEET = 20
 
 
 def finish_early(header: Header, folder: RunFolder, ledger: Ledger) -> Iterator[Progress]:
@@ -65,43 +57,6 @@ def _export(
     header: Header, folder: RunFolder, ledger: Ledger, provenance: Mapping[str, str]
 ) -> Iterator[Progress]:
     """From the stored generations and the committed votes."""
-    budget, last = header.budget, folder.last_generation()
-    run = outgoing(
-        replace(header.config, classes=header.rule),  # the rule that was chosen, not "auto"
-        header.class_names,
-        header.public_names,
-        folder.read_population(last),
-        _records(folder, header, ledger, last),
-        budget.noise_multiplier,
-        epsilon_planned=budget.epsilons[-1],
-        # a run that was finished early may have paid for votes that no image came of
-        committed=last + (ledger.noisy_votes(header.run_id, last + 1) is not None),
-        start=header.start,
-        inherited=header.inherited,
-        provenance=provenance,
-    )
+    run = gather(header, folder, ledger, provenance=provenance)
     for done, total in export_run(folder.path, run):
-        yield Progress(last, Phase.EXPORT, done, total)
-
-
-def _records(
-    folder: RunFolder, header: Header, ledger: Ledger, last: int
-) -> list[GenerationRecord]:
-    """What the report shows of generations 0..``last``, with a contact sheet where it does."""
-    budget = header.budget
-    records = [GenerationRecord(0, None, None, None, budget.inherited)]
-    for t, epsilon in enumerate(budget.epsilons[:last], start=1):
-        votes = ledger.noisy_votes(header.run_id, t)
-        records.append(GenerationRecord(t, None, votes, budget.threshold, epsilon))
-    for record in shown_records(records):
-        t, classes = record.generation, len(header.class_names)
-        records[t] = replace(record, sheet=sample_sheet(folder.read_population(t), classes))
-    return records
-
-
-def sample_sheet(population: Population, classes: int) -> np.ndarray:
-    """uint8 ``(H, W, 3)`` contact sheet, one row per class, or ten rows without classes."""
-    per_row = 12
-    per_class = per_row if classes > 1 else 10 * per_row
-    shown = sample_indices(population.class_ids, per_class)[:MAX_CLASSES_ON_SHEET]
-    return contact_sheet(population.images[np.concatenate(shown)], per_row)
+        yield Progress(run.generation, Phase.EXPORT, done, total)

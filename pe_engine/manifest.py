@@ -17,6 +17,7 @@ import numpy as np
 
 from pe_engine import __version__
 from pe_engine.boundary import Outgoing
+from pe_engine.takeout.choice import Choice
 
 PRODUCT = "Private Evolution Studio"
 WHAT = (
@@ -47,13 +48,21 @@ PACKAGES = (
 )
 # Windows cannot make folders of these names, with or without an ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.ASCII | re.IGNORECASE)
+# Hugging Face's imagefolder takes folders with such a word for parts of a data set, and leaves out
+# the others. https://huggingface.co/docs/datasets/repository_structure
+SPLITS = {
+    *("train", "training", "test", "testing", "eval", "evaluation"),
+    *("valid", "validation", "val", "dev"),
+}
 LONGEST_FOLDER = 60
 
 
-def describe(run: Outgoing) -> dict[str, Any]:
-    """The manifest without its ``files``."""
-    population = run.population
+def describe(run: Outgoing, choice: Choice | None = None) -> dict[str, Any]:
+    """The manifest without its ``files``, of a release that is written as chosen."""
+    population, choice = run.population, choice or Choice()
     classes = class_table(run.classes)
+    if choice.layout == "flat":
+        classes = [{**entry, "folder": ""} for entry in classes]
     counts = np.bincount(population.class_ids, minlength=len(classes))
     return {
         "product": {"name": PRODUCT, "version": __version__},
@@ -65,8 +74,10 @@ def describe(run: Outgoing) -> dict[str, Any]:
         },
         "samples": {
             "count": len(population),
-            "height": population.images.shape[1],
-            "width": population.images.shape[2],
+            "height": choice.size or population.images.shape[1],
+            "width": choice.size or population.images.shape[2],
+            "generation": run.generation,
+            "format": choice.format,
             "classes": [
                 {**entry, "samples": int(count)}
                 for entry, count in zip(classes, counts, strict=True)
@@ -100,6 +111,8 @@ def _folder_names(names: Sequence[str]) -> list[str]:
         slug = words.strip("-_")[:LONGEST_FOLDER] or str(i)
         if RESERVED.fullmatch(slug):
             slug = f"class-{slug}"
+        if SPLITS.intersection(re.split(r"[\W\d_]+", slug.casefold())):
+            slug = f"class-{i}"
         folder, n = slug, i
         while folder.casefold() in taken:
             folder, n = f"{slug}-{n}", n + 1

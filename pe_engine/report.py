@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import base64
 import io
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from pe_engine.boundary import PUBLIC_SETTINGS, GenerationRecord
+from pe_engine.boundary import PUBLIC_SETTINGS, GenerationRecord, Outgoing
+from pe_engine.statement import LITERATURE, LOADING, LOOK_ALIKE, MAY_RESEMBLE, short, state, up
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MOST_GENERATIONS = 12
+BOLD = re.compile(r"\*\*(.+?)\*\*")
 SHEET_WIDTH = 840  # pixels; wider contact sheets are made smaller
 LARGEST_PNG = 150_000  # bytes; a contact sheet that needs more is kept as JPEG
-NEARLY_CERTAIN = 0.95
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,20 @@ class Picture:
     votes: str
 
 
-def shown_records(records: Sequence[GenerationRecord]) -> list[GenerationRecord]:
-    """At most 12 of them, evenly spread, with the first and the last."""
-    wanted = np.linspace(0, len(records) - 1, min(len(records), MOST_GENERATIONS))
-    return [records[i] for i in np.unique(wanted.round().astype(int))]
+def shown_records(
+    records: Sequence[GenerationRecord], wanted: int | None = None
+) -> list[GenerationRecord]:
+    """At most 12 of them, evenly spread, with the first and the last; and the one of generation
+    ``wanted``."""
+    spread = np.linspace(0, len(records) - 1, min(len(records), MOST_GENERATIONS))
+    shown = {*spread.round().astype(int).tolist(), *([] if wanted is None else [wanted])}
+    return [records[i] for i in sorted(shown)]
+
+
+def draw_shown(run: Outgoing) -> list[Picture]:
+    """The pictures of all generations that the page shows."""
+    shown = shown_records(run.records, run.generation)
+    return [draw(record, run.noise_multiplier) for record in shown]
 
 
 def draw(record: GenerationRecord, noise_multiplier: float) -> Picture:
@@ -55,63 +65,63 @@ def draw(record: GenerationRecord, noise_multiplier: float) -> Picture:
     return Picture(record.generation, record.epsilon_spent, record.threshold, sheet, votes)
 
 
-def render(manifest: Mapping[str, Any], pictures: Sequence[Picture]) -> str:
-    """The page. Every text is escaped, wherever it comes from."""
+def render(
+    manifest: Mapping[str, Any], pictures: Sequence[Picture], with_arrays: bool = True
+) -> str:
+    """The page. Every text is escaped, wherever it comes from.
+
+    Args:
+        with_arrays: samples.npz is beside it.
+    """
     import jinja2
+    from markupsafe import Markup, escape
 
     from pe_engine.plots import epsilon_curve
 
-    privacy = manifest["privacy"]
+    privacy, samples = manifest["privacy"], manifest["samples"]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["up"] = _up
-    environment.filters["short"] = _short
+    environment.filters["up"] = up
+    environment.filters["short"] = short
+    environment.filters["bold"] = lambda text: Markup(BOLD.sub(r"<b>\1</b>", str(escape(text))))
     curve = epsilon_curve([g["epsilon"] for g in privacy["generations"]])
-    chance = best_guess(privacy["epsilon"], privacy["delta"])
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         manifest=manifest,
         privacy=privacy,
-        samples=manifest["samples"],
+        samples=samples,
         pictures=pictures,
-        result=pictures[-1],
-        each_image=privacy["unit"] == "one image",
+        result=result_of(pictures, samples["generation"]),
+        last=samples["generation"] == privacy["generations"][-1]["generation"],
+        with_arrays=with_arrays,
+        statement=state(manifest),
+        look_alike=LOOK_ALIKE,
+        may_resemble=MAY_RESEMBLE,
+        literature=LITERATURE,
+        loading=LOADING,
         curve=_data_uri(curve, "png"),
-        factor=_up(math.exp(privacy["epsilon"])),
-        chance=f"{math.ceil(chance * 1000) / 10:g} %",
-        weak=chance > NEARLY_CERTAIN,
-        settings=[
-            (PUBLIC_SETTINGS[name], _phrase(value)) for name, value in manifest["settings"].items()
-        ],
+        settings=settings_table(manifest),
     )
 
 
-def best_guess(epsilon: float, delta: float) -> float:
-    """How often the best possible guess between two neighbouring data sets is right, at even odds.
-
-    (e^ε + δ) / (1 + e^ε): both error rates satisfy α + e^ε β >= 1 - δ and e^ε α + β >= 1 - δ
-    (Kairouz, Oh, Viswanath 2015, Theorem 2.1), so their mean is least where they are equal.
-
-    Returns:
-        A probability in [0.5, 1].
-    """
-    return (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon))
+def result_of(pictures: Sequence[Picture], generation: int) -> Picture:
+    """The picture of the generation that leaves."""
+    return next(picture for picture in pictures if picture.generation == generation)
 
 
-def _up(value: float, digits: int = 4) -> str:
-    """``value`` with four significant digits, rounded up: a bound stays a bound."""
-    rounded = Context(prec=digits, rounding=ROUND_CEILING).create_decimal(repr(float(value)))
-    return _plain(f"{float(rounded):.{digits}g}")
-
-
-def _short(value: float) -> str:
-    """``value`` with four significant digits."""
-    return _plain(f"{value:.4g}")
-
-
-def _plain(number: str) -> str:
-    """1e-05 -> 1e-5"""
-    return number.replace("e-0", "e-").replace("e+0", "e+")
+def settings_table(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """All settings as (what it is, its value), both for a person."""
+    settings, privacy = manifest["settings"], manifest["privacy"]
+    versions = manifest["versions"].items()
+    return [
+        *((PUBLIC_SETTINGS[name], _phrase(value)) for name, value in settings.items()),
+        ("noise multiplier σ, votes", str(privacy["noise_multiplier"])),
+        ("mechanism", privacy["mechanism"]),
+        ("accountant", privacy["accountant"]),
+        ("neighbouring means that", privacy["adjacency_meaning"]),
+        ("exact ε", str(privacy["epsilon"])),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions)),
+    ]
 
 
 def _phrase(value: Any) -> str:
@@ -121,7 +131,7 @@ def _phrase(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return _short(value)
+        return short(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {_phrase(item)}" for name, item in value.items()) or "none"
     if isinstance(value, (tuple, list)):

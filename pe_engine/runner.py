@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pe_engine.boundary import Outgoing
 from pe_engine.build import continue_run
 from pe_engine.components import chosen, is_out_of_memory
 from pe_engine.data import PrivateDataset
@@ -22,6 +23,7 @@ from pe_engine.header import Header
 from pe_engine.lease import Lease
 from pe_engine.population import Population
 from pe_engine.privacy.ledger import Ledger
+from pe_engine.releasing import gather
 from pe_engine.resting import at_rest, generation_view, needs_images
 from pe_engine.snapshot import Snapshot, Status
 from pe_engine.storage import RunFolder
@@ -85,6 +87,14 @@ class Run:
         """A finished generation, read from disk; safe from any thread."""
         with self._reading:  # so that many viewers at once read it once
             return self._read_population(generation)
+
+    def outgoing(self, generation: int | None = None) -> Outgoing:
+        """What may leave, with the images of one finished generation; by default of the newest.
+
+        Raises:
+            RunError: that generation is not finished, or the ledger does not know the run.
+        """
+        return gather(self._header, self._store, self._ledger, generation, read=self.population)
 
     def noisy_votes(self, generation: int) -> np.ndarray:
         """int64 ``(N,)``: the released votes that chose the parents of this generation, >= 1."""

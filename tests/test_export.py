@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pe_engine import boundary, manifest, report
+from pe_engine import boundary, manifest, statement
 from pe_engine.boundary import GenerationRecord, Outgoing, outgoing
 from pe_engine.config import RunConfig
 from pe_engine.export import export_run
@@ -135,7 +135,7 @@ def test_every_png_is_its_row_of_the_samples(tmp_path):
     content = members(tmp_path)
     with np.load(tmp_path / "samples.npz") as file:
         samples, labels = file["samples"], file["labels"]
-    images = sorted(name for name in content if name.startswith("images/"))
+    images = sorted(name for name in content if name.endswith(".png"))
     assert images == [f"images/{labels[i]}/{i:06d}.png" for i in range(12)]
     for i, name in enumerate(images):
         image = Image.open(io.BytesIO(content[name]))
@@ -149,7 +149,7 @@ def test_a_set_of_grey_images_is_stored_in_grey_and_a_mixed_one_in_colour(tmp_pa
         images = images.astype(np.uint8)
         export(tmp_path / mode, population=Population(images, np.arange(12) // 6, np.full(12, -1)))
         content = members(tmp_path / mode)
-        shown = [Image.open(io.BytesIO(content[n])) for n in content if n.startswith("images/")]
+        shown = [Image.open(io.BytesIO(content[n])) for n in content if n.endswith(".png")]
         assert {image.mode for image in shown} == {mode}
         images = images * [1, 1, 0]
 
@@ -375,7 +375,7 @@ def test_the_report_follows_adjacency_and_warns_of_a_weak_budget(tmp_path):
 
 
 def test_bounds_are_rounded_up():
-    assert [report._up(x) for x in (0.99991, 1.0, 2.71828, 1e-5, 0.0)] == [
+    assert [statement.up(x) for x in (0.99991, 1.0, 2.71828, 1e-5, 0.0)] == [
         "1",
         "1",
         "2.719",
@@ -393,7 +393,7 @@ def test_the_best_guess_is_the_exact_optimum():
             1 - np.exp(-epsilon) * (1 - delta - false_positives),
         ).clip(0, 1)
         best = ((true_positives + 1 - false_positives) / 2).max()
-        assert report.best_guess(epsilon, delta) == pytest.approx(best, abs=1e-4)
+        assert statement.best_guess(epsilon, delta) == pytest.approx(best, abs=1e-4)
 
 
 def test_long_runs_and_large_sheets_stay_small(tmp_path):

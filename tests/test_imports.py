@@ -15,7 +15,7 @@ MODULES = sorted((ROOT / "pe_engine").rglob("*.py"))
 LAYERS = [
     "__init__ errors ending checks files ownership titles quotas generators embedders privacy hub"
     " datasets",
-    "config population images presets",
+    "config population images presets statement takeout takeout/choice",
     "events",
     "class_rules persons decoding decode_worker decode_pool sources reading zips arrays candidates"
     " census",
@@ -26,14 +26,14 @@ LAYERS = [
     "boundary release report manifest timing bench bench/plan argument_kinds arguments offspring"
     " past initial datasets/*",
     "generators/composite generators/image_pool generators/pool_features",
-    "evolution export",
+    "evolution export releasing takeout/*",
     "finishing",
     "build",
     "starting",
     "lease resting history",
     "runner",
     "jobs reporting bench/*",
-    "cli ui ui/* training training/* audit audit/*",
+    "cli takeout/command ui ui/* training training/* audit audit/*",
     "__main__",
 ]
 ONLY_IN = {
