@@ -1,4 +1,4 @@
-"""axe-core finds nothing to complain of, in any state of the page, wide or narrow, light or dark."""
+"""axe-core finds nothing to complain of in any state of the page, wide or narrow, light or dark."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
