@@ -82,7 +82,7 @@ class PasswordLogin:
             gone = await request.is_disconnected()  # while it waited for others to fail
             if gone or not self._accounts.check(name, password):
                 await asyncio.sleep(0 if gone else DELAY_SECONDS * self._attempts.failed(address))
-                return login_page(form(run, WRONG), 401)
+                return login_page(form(run, WRONG, name), 401)
         return self._go(_page_of(run), self._sessions.begin(name.strip()), request)
 
     def _go(self, place: str, token: str, request: Request) -> Response:
@@ -120,21 +120,23 @@ class LoginFirst:
             await JSONResponse({"detail": ENDED}, 401, NO_STORE)(scope, receive, send)
 
 
-def form(run: str, problem: str = "") -> str:
+def form(run: str, problem: str = "", name: str = "") -> str:
     """The fields of the login page, as HTML.
 
     Args:
         run: the run that the visitor came for, if its id is one.
         problem: why the last attempt failed.
+        name: what was typed in it.
     """
     kept = f'<input type="hidden" name="run" value="{run}">' if RUN_ID.fullmatch(run) else ""
     alert = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
     return (
         f'<form method="post" action="/login">{kept}{alert}'
-        '<label>Name <input name="name" autocomplete="username" autocapitalize="none" '
-        'spellcheck="false" required autofocus></label>'
+        f'<label>Name <input name="name" value="{escape(name)}" autocomplete="username" '
+        f'autocapitalize="none" spellcheck="false" required{" autofocus" * (not name)}></label>'
         '<label>Password <input name="password" type="password" autocomplete="current-password" '
-        'required></label><button class="primary">Log in</button></form>'
+        f"required{' autofocus' * bool(name)}></label>"
+        '<button class="primary">Log in</button></form>'
     )
 
 
