@@ -125,11 +125,11 @@ def settled_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
                 settled[option.name] = str(path.resolve())
         if option.opens == "options":
             inner = settled_options(*next(parts))
-            settled[option.name] = "; ".join(f"{n}={_typed(v)}" for n, v in inner.items())
+            settled[option.name] = "; ".join(f"{n}={typed_option(v)}" for n, v in inner.items())
     return settled
 
 
-def _typed(value: Any) -> str:
+def typed_option(value: Any) -> str:
     """What a person types for it; ``Option.parse`` reads it back."""
     return "auto" if value is None else str(value)
 

@@ -232,10 +232,11 @@ def _check_class_names(config: RunConfig) -> None:
     names = config.class_names
     if not names:
         return
-    if any(not name.strip() or "/" in name or "," in name for name in names):
+    if any(name != name.strip() or not name or "/" in name or "," in name for name in names):
         raise ConfigError(
-            "One of the declared classes is empty or has a '/' or ',' in it. Name each class as "
-            "its folder or the start of its file names is called, and rename those with a comma."
+            "One of the declared classes is empty, has a '/' or ',' in it, or a space at an end. "
+            "Name each class as its folder or the start of its file names is called, and rename "
+            "those with a comma or such a space."
         )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -30,7 +30,7 @@ LAYERS = [
     "finishing",
     "build",
     "starting",
-    "lease resting history",
+    "lease resting history command_line",
     "runner",
     "jobs reporting bench/*",
     "cli takeout/command ui ui/* training training/* audit audit/*",
