@@ -119,6 +119,10 @@ class JobManager:
         """The runs of the owners that ``owns`` is true of, newest first."""
         return [run for run in self._history.kept() if owns(run.owner)]
 
+    def folder(self, run_id: str) -> Path:
+        """Where the files of a run lie, if there is one."""
+        return self._runs_folder / run_id
+
     def glance(self, run: Kept) -> Snapshot:
         """A run as it is now, without keeping it in memory.
 

@@ -172,10 +172,11 @@ def advanced_fields(form: Form) -> None:
     form.fields["initial"] = gr.Textbox(
         form.initial.initial,
         label="Start from",
-        info="a run's folder (:3 for its generation 3) or a samples.npz; empty: drawn anew",
+        info="a run's folder (:3 for its generation 3) or a samples.npz; empty: drawn anew"
+        if form.owner  # a visitor's path is not opened
+        else "filled in when you go on from one of your runs; empty: drawn anew",
         max_lines=1,
         elem_classes="wide",
-        visible=form.owner,  # a visitor's path is not opened
     )
     gr.HTML("<h3>Voting</h3>", apply_default_css=False)
     _choice(form, "embedder", "Embedder", tuple(EMBEDDERS), "what the distance is measured on")

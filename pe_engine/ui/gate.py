@@ -29,7 +29,9 @@ JOIN = "/gradio_api/queue/join"
 LISTEN = "/gradio_api/queue/data"
 LOGIN = ("/login", "/login/huggingface", "/login/callback")
 LOGOUT = "/logout"  # by POST only, or any web page could log its visitor out
-EXACT = frozenset({"/", "/uploads", "/who.json", "/theme.css", "/favicon.ico", JOIN, LISTEN})
+EXACT = frozenset(
+    {"/", "/runs", "/uploads", "/who.json", "/theme.css", "/favicon.ico", JOIN, LISTEN}
+)
 
 BUSY = "You have too much open here at once. Close other tabs of this page and try again."
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from pe_engine.boundary import PRIVATE_SETTINGS, shown
+from pe_engine.boundary import shown
 from pe_engine.build import EXAMPLE
 from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
-from pe_engine.errors import ConfigError, DataError, PEError
+from pe_engine.errors import ConfigError, DataError
 from pe_engine.jobs import JobManager
 from pe_engine.starting import settled
 from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
-from pe_engine.ui.sentences import PROBLEMS, problem_html
-from pe_engine.ui.settings import budget_sentence, names, read_class_map, read_config
+from pe_engine.ui.sentences import PROBLEMS, note_html, problem_html, sentence_of
+from pe_engine.ui.settings import budget_sentence, names, number, read_class_map, read_config
+from pe_engine.ui.starts import names_own_run, settings_after, settings_like, start_path
 from pe_engine.ui.uploads import Uploads
 from pe_engine.ui.who_routes import NO_KEY
 
 NO_QUESTION = gr.update(visible=False, value=False)
 UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
+FILLED_IN = "The fields say what that run was given. Change what you like, then press Run."
+DROP_AGAIN = "The fields are filled in to go on. Drop the same images again, then press Run."
 
 
 class Handlers:
@@ -93,13 +97,18 @@ class Handlers:
 
     async def budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
         """What the budget means, as HTML; or what is wrong with it."""
-        if not who.may_open_paths:
-            fields = {**fields, "initial": ""}  # a visitor's path is not opened
         try:
-            sentence = await asyncio.to_thread(budget_sentence, fields)
-        except PEError as error:
-            return f'<p class="meaning wrong" role="alert">{escape(str(error))}</p>'
+            sentence = await asyncio.to_thread(self._budget, who, fields)
+        except PROBLEMS as problem:
+            said = escape(sentence_of(problem))
+            return f'<p class="meaning wrong" role="alert">{said}</p>'
         return f'<p class="meaning">{escape(sentence)}</p>'
+
+    def _budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
+        start = fields["initial"] or ""
+        if not who.may_open_paths and not names_own_run(start):
+            start = ""  # a visitor's path is not opened
+        return budget_sentence({**fields, "initial": start_path(self.manager, who, start)})
 
     # The run ----------------------------------------------------------------------------------
 
@@ -120,7 +129,12 @@ class Handlers:
         try:
             class_names = self._dataset(who, source, fields).class_names
             config = read_config(fields, options, class_names)
-            self._check_costs(who, config)
+            if names_own_run(config.initial):
+                self._check_allowed(who, replace(config, initial=""))
+                config = replace(config, initial=start_path(self.manager, who, config.initial))
+            else:
+                self._check_allowed(who, config)
+            self._check_costs(config)
             uploaded = source["kind"] == "upload"
             path = self._path(who, source)
             run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
@@ -128,9 +142,11 @@ class Handlers:
             return "", *UNCHANGED, problem_html(problem)
         return run.run_id, *self._after(who, source), ""
 
-    def _check_costs(self, who: Identity, config: RunConfig) -> None:
+    def _check_allowed(self, who: Identity, config: RunConfig) -> None:
         if not who.may_open_paths:
             _check_public(who, config)
+
+    def _check_costs(self, config: RunConfig) -> None:
         config = settled(config)
         if not self.owner:
             check_work(config)
@@ -143,11 +159,31 @@ class Handlers:
         data set.
         """
         try:
-            config = shown(find_run(self.manager, run_id, who).snapshot, self.owner).config
+            return settings_like(find_run(self.manager, run_id, who), self.owner)
         except PROBLEMS:
             return None
-        unsaid = frozenset({"public_class_names"})
-        return config, unsaid if self.owner else unsaid | PRIVATE_SETTINGS
+
+    def settings_for(
+        self, who: Identity, wish: Mapping[str, Any]
+    ) -> tuple[RunConfig | None, Collection[str], str]:
+        """Settings for a new run like the one that is wished for: as the run ``run_id`` has them,
+        or to go on from its ``generation`` for so many ``iterations`` at so much ``epsilon``.
+
+        Returns:
+            the settings, None where there are none; the names of those that stay as they are; and
+            what to do next, or the problem, as HTML.
+        """
+        try:
+            run = find_run(self.manager, str(wish.get("run_id", "")), who)
+            if "generation" not in wish:
+                return *settings_like(run, self.owner), note_html(FILLED_IN)
+            generation = number("generation", wish["generation"], int)
+            iterations = number("generations", wish.get("iterations"), int)
+            epsilon = number("ε (epsilon)", wish.get("epsilon"), float)
+            settings = settings_after(run, self.owner, generation, iterations, epsilon)
+            return *settings, note_html(DROP_AGAIN)
+        except PROBLEMS as problem:
+            return None, (), problem_html(problem)
 
     def stop(self, who: Identity, run_id: str) -> str:
         """Ask the run to stop; returns the problem, if any."""

@@ -16,7 +16,7 @@ from pe_engine.ui.live import NO_RUN
 from pe_engine.ui.parts import ASSETS, markup, starter
 from pe_engine.ui.viewers import Viewers
 
-STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run")
+STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run", "like_run")
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
 LOGOUT = '<form id="logout" method="post" action="/logout"><button>Log out</button></form>'
@@ -54,6 +54,7 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
         _wire_start(handlers, form, told, run_button)
         _wire_live(handlers, viewers, page, live, told)
         _wire_fill(handlers, page, form, preset)
+        _wire_like(handlers, live, form, [preset, problem])
     return page
 
 
@@ -232,6 +233,20 @@ def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropd
 
     preset.input(fill, preset, [preset, *components], **QUIET)
     page.load(restore, None, [preset, *components], **QUIET)
+
+
+def _wire_like(handlers: Handlers, live: gr.HTML, form: Form, around: list[Component]) -> None:
+    """The fields as in a run that the viewer points at; ``around``: the preset and the problem."""
+    components = form.components()
+
+    def like(event: gr.EventData, request: gr.Request) -> list[Any]:
+        wish = event._data if isinstance(event._data, dict) else {}
+        config, unsaid, said = handlers.settings_for(who_asks(request), wish)
+        if config is None:
+            return [gr.skip(), said, *[gr.skip()] * len(components)]
+        return [gr.update(value=None, info=""), said, *form.update(config, unsaid)]
+
+    live.like_run(like, None, [*around, *components], **QUIET)
 
 
 def _run_id(event: gr.EventData) -> str:

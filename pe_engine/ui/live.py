@@ -26,7 +26,7 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         snapshot: as ``boundary.shown`` gives it to this viewer.
         has_report: the report is written.
     """
-    config = snapshot.config
+    config, made = snapshot.config, len(snapshot.generations) - 1
     fraction = overall_fraction(snapshot)
     return {
         "run_id": snapshot.run_id,
@@ -53,6 +53,9 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         "notices": [*snapshot.owner_notices, *snapshot.notices],
         "error": snapshot.error,
         "zip": snapshot.zip_ready,
+        "can_finish": made >= 1 and snapshot.status is not Status.DONE,
+        "finishes_early": snapshot.finishes_early,
+        "position": snapshot.queue_position,
         "report": has_report,
     }
 
@@ -72,20 +75,23 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.status is Status.QUEUED:
         return _queue_line(snapshot.queue_position)
     if snapshot.status is Status.STOPPING:
-        return "Stopping"
+        return "Finishing: this batch is the last" if snapshot.finishes_early else "Pausing"
     if snapshot.status is Status.STOPPED:
-        where = f"Stopped in generation {snapshot.generation} of {iterations}"
+        if snapshot.finishes_early:
+            return "Stopped before the result was written; nothing is lost"
+        where = f"Paused in generation {snapshot.generation} of {iterations}"
         if snapshot.needs_images:
             return f"{where}; to resume, drop the same images again"
         return f"{where}; nothing is lost"
     if snapshot.status is Status.FAILED:
         return f"Failed in generation {snapshot.generation} of {iterations}"
     if snapshot.status is Status.DONE:
-        plural = "s" * (iterations != 1)
-        return f"Done: {iterations} generation{plural} in {duration(snapshot.seconds_elapsed)}"
+        return _done_line(snapshot)
     if snapshot.loading:
         return "Loading the generator and the embedder" + _wait(snapshot.config)
     parts = [f"Generation {snapshot.generation} of {iterations}"]
+    if snapshot.finishes_early:
+        parts = ["Finishing"]
     if snapshot.phase is Phase.PRIVATE:
         return " · ".join([*parts, snapshot.phase.value])
     if snapshot.phase is not None:
@@ -115,6 +121,15 @@ def title(snapshot: Snapshot) -> str:
     if snapshot.status is Status.DONE:
         return f"Done · {name}"
     return name
+
+
+def _done_line(snapshot: Snapshot) -> str:
+    planned, made = snapshot.config.iterations, len(snapshot.generations) - 1
+    took = f" in {duration(snapshot.seconds_elapsed)}" if snapshot.seconds_elapsed else ""
+    plural = "s" * (planned != 1)
+    if made < planned:
+        return f"Finished early: {made} of {planned} generation{plural}{took}; ε is that of all"
+    return f"Done: {planned} generation{plural}{took}"
 
 
 def _queue_line(position: int) -> str:

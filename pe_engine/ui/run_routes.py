@@ -51,8 +51,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     def gallery(request: Request, run_id: str, generation: int) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
         snapshot = shown(run.snapshot, owner)
-        view = _finished(snapshot, generation)
-        population = _population(run, generation)
+        view = finished(snapshot, generation)
+        population = population_of(run, generation)
         told = {
             "generation": view.generation,
             "rows": gallery_rows(population.class_ids, snapshot.class_names),
@@ -63,10 +63,10 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     @router.get("/images/{generation}/{index}.png")
     def image(request: Request, run_id: str, generation: int, index: int) -> Response:
         run = find_run(manager, run_id, who_asks(request))
-        view = _finished(shown(run.snapshot, owner), generation)
+        view = finished(shown(run.snapshot, owner), generation)
         if not 0 <= index < view.num_samples:
             raise HTTPException(404, "This generation has no image of that number.")
-        png = png_bytes(_population(run, generation).images[index])
+        png = png_bytes(population_of(run, generation).images[index])
         return Response(png, media_type="image/png", headers=FOREVER)
 
     @router.get("/votes/{generation}.png")
@@ -75,7 +75,7 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
 
         run = find_run(manager, run_id, who_asks(request))
         snapshot = shown(run.snapshot, owner)
-        view = _finished(snapshot, generation)
+        view = finished(snapshot, generation)
         if not view.has_votes:
             raise HTTPException(404, "Nobody voted for this generation.")
         noisy_votes = run.noisy_votes(generation)
@@ -127,9 +127,11 @@ def find_run(manager: JobManager, run_id: str, who: Identity) -> Run:
     raise HTTPException(404, MISSING_HERE if who.local else MISSING)
 
 
-def _population(run: Run, generation: int) -> Population:
-    """Raises:
-    HTTPException: status 404 where the run was deleted meanwhile.
+def population_of(run: Run, generation: int) -> Population:
+    """A finished generation.
+
+    Raises:
+        HTTPException: status 404 where the run was deleted meanwhile.
     """
     try:
         return run.population(generation)
@@ -137,7 +139,12 @@ def _population(run: Run, generation: int) -> Population:
         raise HTTPException(404, "This run is not here any more. It was deleted.") from error
 
 
-def _finished(snapshot: Snapshot, generation: int) -> GenerationView:
+def finished(snapshot: Snapshot, generation: int) -> GenerationView:
+    """What a viewer may know of a finished generation.
+
+    Raises:
+        HTTPException: status 404 where it is not finished.
+    """
     for view in snapshot.generations:
         if view.generation == generation:
             return view

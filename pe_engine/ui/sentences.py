@@ -22,6 +22,11 @@ def sentence_of(problem: Exception) -> str:
     return str(problem)
 
 
+def note_html(sentence: str) -> str:
+    """A sentence that is no problem."""
+    return f'<p class="note" role="status">{escape(sentence)}</p>'
+
+
 def problem_html(problem: Exception) -> str:
     """One of ``PROBLEMS`` as an alert."""
     return f'<p class="problem" role="alert">{escape(sentence_of(problem))}</p>'

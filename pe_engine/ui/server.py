@@ -27,6 +27,7 @@ from pe_engine.ui.connections import BehindProxy, PunctualProtocol
 from pe_engine.ui.crowd import Crowd
 from pe_engine.ui.entrance import is_space
 from pe_engine.ui.gate import Gate
+from pe_engine.ui.history_routes import history_router
 from pe_engine.ui.local_visitors import LocalVisitors
 from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.owner_key import PARAMETER, OwnerKey
@@ -136,6 +137,7 @@ def build_app(
     app.include_router(who_router())
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
+    app.include_router(history_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
     app.mount(ADDRESS, Modules())
     return gr.mount_gradio_app(

@@ -139,7 +139,7 @@ def test_others_do_not_see_paths_and_addresses(handlers, prompted, monkeypatch):
     handlers.owner = False
     seen, unsaid = handlers.settings_of(ME, prompted)
     assert seen.generator_options == {"steps": 3}
-    assert "initial" in unsaid
+    assert seen.initial == "" and "dataset_name" in unsaid
 
 
 def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):

@@ -122,7 +122,7 @@ def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tm
 
 def test_a_run_whose_images_are_gone_says_what_a_resume_needs(snapshot):
     stopped = replace(snapshot, status=Status.STOPPED)
-    assert status_line(stopped) == "Stopped in generation 2 of 3; nothing is lost"
+    assert status_line(stopped) == "Paused in generation 2 of 3; nothing is lost"
     forgetful = replace(stopped, needs_images=True)
     assert "drop the same images again" in status_line(forgetful)
 
