@@ -52,6 +52,10 @@ def _class_prompts(_: str, prompts: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [part for pair in said for part in ("--class-prompt", *_pair(*pair))]
 
 
+def _class_map(_: str, new_names: Mapping[str, str]) -> list[str]:
+    return [part for pair in new_names.items() for part in ("--class-map", *_pair(*pair))]
+
+
 def _pair(first: str, second: str) -> tuple[str, str]:
     """Two words after one flag."""
     for word in (first, second):
@@ -67,4 +71,5 @@ _SPECIAL: dict[str, Callable[[str, Any], list[str]]] = {
     "generator_options": _options,
     "prompts": _prompts,
     "class_prompts": _class_prompts,
+    "class_map": _class_map,
 }

@@ -49,6 +49,8 @@ def configs(draw):
     options = {o.name: option_values(o) for o in generator_options(generator)}
     persons = draw(st.sampled_from(bounds.PERSON_RULES))
     classes = draw(st.sampled_from(("folder", "prefix")))
+    declared = draw(st.lists(name, max_size=3, unique=True))
+    renamed = st.sampled_from(["", *([] if declared else ["cat", "big dog", "漢"])])
     count = st.integers(1, 10_000)
     values = {
         "dataset_name": text.filter(str.strip),
@@ -69,7 +71,8 @@ def configs(draw):
         "keep_selected": st.booleans(),
         "fresh_children": st.booleans(),
         "degrees": st.just(()) | st.tuples(*[degree] * iterations),
-        "class_names": st.lists(name, max_size=3, unique=True),
+        "class_names": st.just(declared),
+        "class_map": st.dictionaries(word, renamed, max_size=2),
         "person_votes": st.integers(1, 100) if persons != "none" else st.just(1),
         "public_class_names": st.booleans(),
         "prompts": st.lists(st.text(shown, max_size=20), max_size=3),

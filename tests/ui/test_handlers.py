@@ -118,7 +118,6 @@ def test_settings_seen_again(handlers, prompted):
         "public_class_names",
         "dataset_name",
         "epsilon_cap",
-        "initial",
         "class_names",
         "class_map",
     }

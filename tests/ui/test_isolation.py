@@ -29,12 +29,25 @@ PATHS = {
     ("GET", "/runs/{run_id}/votes/{generation}.png"),
     ("GET", "/runs/{run_id}/synthetic.zip"),
     ("GET", "/runs/{run_id}/report.html"),
+    ("GET", "/runs"),
+    ("GET", "/runs/{run_id}/thumbnail/{generation}.png"),
+    ("GET", "/runs/{run_id}/command.json"),
+    ("GET", "/runs/{run_id}/cost.json"),
+    ("POST", "/runs/{run_id}/stop"),
+    ("POST", "/runs/{run_id}/finish"),
+    ("POST", "/runs/{run_id}/sooner"),
+    ("PUT", "/runs/{run_id}/title"),
+    ("DELETE", "/runs/{run_id}"),
+    ("DELETE", "/runs"),
     ("POST", "/uploads"),
     ("POST", "/uploads/{token}/files"),
     ("POST", "/uploads/{token}/zip"),
     ("POST", "/uploads/{token}/finish"),
     ("DELETE", "/uploads/{token}"),
 }
+
+ASKED = {"offset": 0, "generation": 1, "iterations": 2, "epsilon": 1}
+DELETES_RUNS = {("DELETE", "/runs/{run_id}"), ("DELETE", "/runs")}
 
 # The page's events: those that name a run, those that name an upload, and the others.
 OF_RUNS = {
@@ -44,6 +57,7 @@ OF_RUNS = {
     "stop",
     "resume",
     "delete",
+    "like",
 }
 OF_UPLOADS = {"describe_and_name", "describe", "start"}
 OTHERS = {"budget", "lambda", "leave", "fill"}
@@ -153,17 +167,22 @@ def check_addresses(two):
             )
             if theirs == none:
                 continue
-            given = {"content": BODY if method == "POST" else None, "params": {"offset": 0}}
+            given = {"content": BODY if method == "POST" else None, "params": ASKED}
             seen = two.other.http.request(method, theirs, **given)
             assert told(seen, two.run_id, real) == told(
                 two.other.http.request(method, none, **given), NO_RUN, made_up
             )
             assert seen.status_code == 404 or (method == "DELETE" and seen.status_code == 200)
     assert {two.growing, two.finished} <= {f.name for f in two.home.glob("uploads/*")}
+    two.other.http.delete("/runs")
+    assert two.other.http.get("/runs").json() == {"total": 0, "runs": []}
+    assert two.run_id in two.mine.http.get("/runs").text
     for method, path in in_order:
+        if (method, path) in DELETES_RUNS:
+            continue
         theirs = path.format(run_id=two.run_id, token=two.growing, generation=1, index=0)
-        answer = two.mine.http.request(method, theirs, params={"offset": 0}, content=b"")
-        assert answer.status_code in (200, 400), theirs
+        answer = two.mine.http.request(method, theirs, params=ASKED, content=b"")
+        assert answer.status_code in (200, 400) or "done already" in answer.text, theirs
 
 
 def check_events(two):
