@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,3 +222,10 @@ def _png(figure: Figure) -> bytes:
     # no Software field: it would tie the bytes to matplotlib's version text
     figure.canvas.print_png(file, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return file.getvalue()
+
+
+def any_script_font() -> Path:
+    """A font file with the letters of many scripts: DejaVu Sans, which matplotlib brings along."""
+    from matplotlib import get_data_path
+
+    return Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
