@@ -21,7 +21,7 @@ from pe_engine.privacy.ledger import Ledger
 from pe_engine.quotas import SHARED_QUOTA, Quota
 from pe_engine.resting import at_rest
 from pe_engine.runner import Run
-from pe_engine.snapshot import Snapshot
+from pe_engine.snapshot import Snapshot, Status
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder, owner_folder, remove_cut_off
 
@@ -46,13 +46,16 @@ class JobManager:
         limits: Limits = LOCAL_LIMITS,
         quota: Quota | None = None,
         apart: bool = False,
+        finished: Callable[[Path], object] | None = None,
     ) -> None:
         """Args:
         limits: on the private data sets that are submitted.
         quota: on the runs.
         apart: each owner has a ledger of their own, ``home/accounts/<owner>/ledger.sqlite``, so
             that nobody can spend another's budget or learn what images another has.
+        finished: is given the folder of each run that is done, in a thread of its own.
         """
+        self._finished = finished
         self._runs_folder = owner_folder(home / "runs")
         remove_cut_off(self._runs_folder)
         self._history = History(self._runs_folder)
@@ -324,4 +327,7 @@ class JobManager:
                 self._tell_places()
             # a thread of its own, so that a run that breaks down does not take the queue with it
             RunThread(self._current.work, self._current.run_id).start()
-            self._current.wait()  # not for the thread: it may hang, and its run be given up
+            # not for the thread: it may hang, and its run be given up
+            if self._current.wait().status is Status.DONE and self._finished:
+                given = (self._current.folder,)
+                threading.Thread(target=self._finished, args=given, daemon=True).start()

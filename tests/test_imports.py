@@ -46,6 +46,7 @@ ONLY_IN = {
     "dp_accounting": ("privacy/",),
     "sqlite3": ("privacy/",),
     "matplotlib": ("plots",),
+    "fpdf": ("takeout/pdf",),
 }
 NETWORKS = ("training/", "generators/improved_unet")  # classes of torch, imported where used
 

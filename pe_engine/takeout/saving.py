@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import time
@@ -14,7 +15,9 @@ from pe_engine.errors import ConfigError
 from pe_engine.files import part_of
 from pe_engine.takeout.choice import Choice
 from pe_engine.takeout.package import write_folder
+from pe_engine.titles import read_title
 
+LOG = logging.getLogger(__name__)
 LONGEST_NAME = 60
 
 
@@ -32,9 +35,22 @@ def save(run: Outgoing, choice: Choice, parent: Path, name: str) -> Path:
     return _placed(parent, name, lambda part: list(write_folder(run, choice, part)))
 
 
-def save_zip(zip_path: Path, parent: Path, name: str) -> Path:
-    """Unpack a run's own zip into a new folder below ``parent``; see ``save``."""
-    return _placed(parent, name, lambda part: shutil.unpack_archive(zip_path, part, "zip"))
+def keep_copy(run: Path, parent: Path) -> Path | None:
+    """Unpack the zip of a finished run in the folder ``run`` into a new folder below ``parent``.
+
+    Returns:
+        Where it is; None where that could not be done, which is said in the log and is no reason
+        for the run to fail.
+    """
+    try:
+        name = folder_name(read_title(run))
+        zipped = run / "synthetic.zip"
+        return _placed(parent, name, lambda part: shutil.unpack_archive(zipped, part, "zip"))
+    except ConfigError as error:
+        LOG.warning("The finished run was not copied. %s", error)
+    except OSError as error:
+        LOG.warning("The finished run was not copied to %s: %s.", parent, error.strerror)
+    return None
 
 
 def folder_name(title: str, day: time.struct_time | None = None) -> str:

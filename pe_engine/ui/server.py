@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.errors import ConfigError
 from pe_engine.files import OWNER_ONLY_FOLDER, owner_folder
 from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
+from pe_engine.takeout.saving import keep_copy
 from pe_engine.ui.caps import SHARED_CAPS, Caps
 from pe_engine.ui.connections import BehindProxy, PunctualProtocol
 from pe_engine.ui.crowd import Crowd
@@ -36,6 +38,7 @@ from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
 from pe_engine.ui.space import SpaceLogin
+from pe_engine.ui.takeout_routes import takeout_router
 from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
 from pe_engine.ui.who_routes import who_router
@@ -80,7 +83,11 @@ def server_settings(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def build_app(
-    home: Path, host: str, login: PasswordLogin | SpaceLogin | None = None, framed: bool = False
+    home: Path,
+    host: str,
+    login: PasswordLogin | SpaceLogin | None = None,
+    framed: bool = False,
+    output: Path | None = None,
 ) -> FastAPI:
     """The application that serves the page, keeping everything below ``home``.
 
@@ -93,6 +100,7 @@ def build_app(
             nothing of them that the run does not release, and there are tighter limits.
         login: who may come in; without one each browser is somebody else.
         framed: the page is shown in a frame by Hugging Face.
+        output: where each finished run is copied to, too, in a folder of its own.
 
     Raises:
         ConfigError: another machine could come in without a login.
@@ -113,7 +121,9 @@ def build_app(
 
     limits = LOCAL_LIMITS if owner else SHARED_LIMITS
     uploads = Uploads(home, Caps() if owner else SHARED_CAPS)
-    manager = JobManager(home, limits, Quota() if owner else SHARED_QUOTA, apart=not owner)
+    quota = Quota() if owner else SHARED_QUOTA
+    copy = partial(keep_copy, parent=output.absolute()) if output else None
+    manager = JobManager(home, limits, quota, apart=not owner, finished=copy)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -138,6 +148,7 @@ def build_app(
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
     app.include_router(history_router(manager, owner))
+    app.include_router(takeout_router(manager, owner, output))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
     app.mount(ADDRESS, Modules())
     return gr.mount_gradio_app(
