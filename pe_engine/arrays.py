@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -77,6 +78,34 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         }
 
 
+def read_row(path: Path, name: str, row: int) -> np.ndarray:
+    """One row of the array that an npz file calls so, ``shape[1:]``; only its bytes are read where
+    the array is stored unpacked and in rows.
+
+    Raises:
+        BadArrayError: as ``array_header``; or there is no such row.
+    """
+    with _members(path) as (archive, infos):
+        if name not in infos:
+            raise BadArrayError
+        shape, dtype, in_columns, start = _layout(archive, infos[name])
+        if not shape or not 0 <= row < shape[0]:
+            raise BadArrayError
+        if in_columns or infos[name].compress_type != zipfile.ZIP_STORED:
+            return _array(archive, infos[name])[row]
+        size = math.prod(shape[1:]) * dtype.itemsize
+        with path.open("rb") as file:
+            file.seek(_content(file, infos[name]) + start + row * size)
+            content = file.read(size)
+        return np.frombuffer(content, dtype).reshape(shape[1:])
+
+
+def _content(file: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: behind its local header (APPNOTE.TXT, section 4.3.7)."""
+    file.seek(info.header_offset + 26)
+    return info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+
+
 @contextmanager
 def _members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     try:
@@ -95,16 +124,24 @@ def _members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zi
 
 
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
+    shape, dtype, _, _ = _layout(archive, info)
+    return shape, dtype
+
+
+def _layout(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype, bool, int]:
+    """Shape, type, whether columns lie together, and how many bytes come before the first value."""
     if info.compress_type not in _METHODS:  # Python cannot bound the others' output
         raise BadArrayError
     with archive.open(info) as member:
         head = io.BytesIO(member.read(_HEADER_BYTES))
-    shape, _, dtype = _HEADERS[np.lib.format.read_magic(head)](head)
+    shape, in_columns, dtype = _HEADERS[np.lib.format.read_magic(head)](head)
     size = math.prod(shape) * dtype.itemsize
     sound = not dtype.hasobject and dtype.itemsize > 0 and min(shape, default=0) >= 0
     if not sound or size > MOST_BYTES or info.file_size != head.tell() + size:
         raise BadArrayError
-    return shape, dtype
+    return shape, dtype, in_columns, head.tell()
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

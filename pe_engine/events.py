@@ -7,12 +7,16 @@ batches of known size would tell it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pe_engine.population import Population
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Phase(str, Enum):
@@ -36,12 +40,21 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` pieces of work of this phase are done, after every batch."""
+    """``done`` of ``total`` pieces of work of this phase are done, after every batch.
+
+    Attributes:
+        images: some or all of what this batch made, as the generator rendered it (see
+            ``Generator.render``); None where no image was made. They follow from released votes
+            alone, as all that a generator makes.
+        made: how many new images this batch made; those that look-ahead had made are not new.
+    """
 
     generation: int
     phase: Phase
     done: int
     total: int
+    images: np.ndarray | torch.Tensor | None = field(default=None, compare=False, repr=False)
+    made: int = 0
 
 
 @dataclass(frozen=True)

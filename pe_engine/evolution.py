@@ -90,7 +90,7 @@ class Evolution:
             else:
                 made = self.generator.adopt(given.images[rows], names, said, rng)
             parts.append(_rendered(self.generator, made, len(rows)))
-            yield Progress(0, Phase.RANDOM, int(rows[-1]) + 1, n)
+            yield Progress(0, Phase.RANDOM, int(rows[-1]) + 1, n, parts[-1].images, len(rows))
         return Population.concatenate(parts).with_lineage(class_ids, np.full(n, -1))
 
     def _requests(self, n: int) -> tuple[np.ndarray, list[str]]:
@@ -157,10 +157,11 @@ class Evolution:
         work = offspring.features()
         while True:
             try:
-                done = next(work)
+                look = next(work)
             except StopIteration as end:
                 return end.value
-            yield Progress(t, Phase.LOOKAHEAD, done, len(offspring.candidates))
+            n = len(offspring.candidates)
+            yield Progress(t, Phase.LOOKAHEAD, look.done, n, look.shown, look.made)
 
     def _parents(
         self, t: int, population: Population, noisy_votes: np.ndarray
@@ -209,7 +210,8 @@ class Evolution:
             places.append(rows)
             parts.append(_rendered(offspring.generator, state, len(rows)))
             done += len(rows)
-            yield Progress(t, Phase.VARY, done, total)
+            new = 0 if made[rows[0]] else len(rows)
+            yield Progress(t, Phase.VARY, done, total, parts[-1].images, new)
         order = np.argsort(np.concatenate(places))
         children = Population.concatenate([part for part in parts if len(part)]).take(order)
         return children.with_lineage(population.class_ids[parents], parents)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,24 @@ from pe_engine.generators.base import Generator as ImageGenerator
 from pe_engine.generators.base import State
 from pe_engine.generators.transfer import HostCopy, check_made
 from pe_engine.population import Population, take_rows
+
+if TYPE_CHECKING:
+    import torch
+
+    Images = np.ndarray | torch.Tensor
+
+SHOWN = 8
+"""Children of a batch that are given out to be looked at."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """After a batch: how many candidates are done, how many children were made, and some of these
+    as the generator rendered them; None without look-ahead."""
+
+    done: int
+    made: int
+    shown: Images | None
 
 
 @dataclass
@@ -42,10 +61,10 @@ class Offspring:
     keep: bool = True
     _states: dict[int, State] = field(default_factory=dict)
 
-    def features(self) -> Generator[int, None, np.ndarray]:
+    def features(self) -> Generator[Look, None, np.ndarray]:
         """The mean embedding of each candidate's children, or its own without look-ahead.
 
-        Yields how many candidates are done.
+        Yields a ``Look`` after each batch.
 
         Returns:
             float32 ``(N, D)``.
@@ -54,8 +73,10 @@ class Offspring:
         sums = np.zeros((n, self.embedder.dimension), np.float32)
         per_candidate = max(1, self.copies)
         for i, jobs in enumerate(self._batches(n * per_candidate)):
-            add_groups(sums, self._embed(i, jobs), int(jobs[0]), per_candidate)
-            yield int(jobs[-1] + 1) // per_candidate
+            shown, features = self._embed(i, jobs)
+            add_groups(sums, features, int(jobs[0]), per_candidate)
+            made = len(jobs) * (self.copies > 0)
+            yield Look(int(jobs[-1] + 1) // per_candidate, made, shown)
         sums /= np.float32(per_candidate)
         return sums
 
@@ -74,15 +95,17 @@ class Offspring:
                     self._states[i] = HostCopy(self._vary(i, batch)).state()
                 yield rows[here], take_rows(self._states[i], jobs[here] - batch[0])
 
-    def _embed(self, i: int, jobs: np.ndarray) -> np.ndarray:
+    def _embed(self, i: int, jobs: np.ndarray) -> tuple[Images | None, np.ndarray]:
         if self.copies == 0:
-            return self.embedder.embed(self.candidates.images[jobs])
+            return None, self.embedder.embed(self.candidates.images[jobs])
         children = self._vary(i, jobs)
         copy = HostCopy(children) if self.keep else None  # runs while the device decodes
-        features = self.embedder.embed(self.generator.render(children, preview=True))
+        images = self.generator.render(children, preview=True)
+        features = self.embedder.embed(images)
         if copy:
             self._states[i] = copy.state()
-        return features
+        # a copy of a few, so that the batch's memory on the device is free for the next one
+        return images[np.linspace(0, len(jobs) - 1, min(SHOWN, len(jobs))).astype(int)], features
 
     def _vary(self, i: int, jobs: np.ndarray) -> State:
         parents = self.candidates.memory(jobs // self.copies, self.generator.varies_pixels)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,18 @@ from pe_engine.data import PrivateDataset
 from pe_engine.ending import RunThread
 from pe_engine.errors import Interrupted, PEError, RunError
 from pe_engine.events import Event, GenerationReady, Loaded, Notice, Progress, VotesReleased
+from pe_engine.generations import Generations
 from pe_engine.header import Header
 from pe_engine.lease import Lease
 from pe_engine.population import Population
+from pe_engine.previews import Previews
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.releasing import gather
 from pe_engine.resting import at_rest, generation_view, needs_images
 from pe_engine.snapshot import Snapshot, Status
 from pe_engine.storage import RunFolder
-from pe_engine.timing import TimeLeft
+from pe_engine.timing import Pace, TimeLeft
 
-POPULATIONS_KEPT_IN_MEMORY = 3
 GRACE_SECONDS = 3.0
 """How long a run that is to stop may take to answer before it is given up, when nobody charges."""
 
@@ -67,8 +67,8 @@ class Run:
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._lease: Lease | None = None  # of the thread that drives the run, given up or not
-        self._read_population = lru_cache(POPULATIONS_KEPT_IN_MEMORY)(self._store.read_population)
-        self._reading = threading.Lock()
+        self.generations = Generations(self._store, ledger, self._header.run_id)
+        self._previews = Previews()
         self._snapshot = at_rest(self._store, ledger, self._header)
 
     @property
@@ -85,8 +85,7 @@ class Run:
 
     def population(self, generation: int) -> Population:
         """A finished generation, read from disk; safe from any thread."""
-        with self._reading:  # so that many viewers at once read it once
-            return self._read_population(generation)
+        return self.generations.population(generation)
 
     def outgoing(self, generation: int | None = None) -> Outgoing:
         """What may leave, with the images of one finished generation; by default of the newest.
@@ -96,9 +95,13 @@ class Run:
         """
         return gather(self._header, self._store, self._ledger, generation, read=self.population)
 
-    def noisy_votes(self, generation: int) -> np.ndarray:
+    def noisy_votes(self, generation: int) -> np.ndarray | None:
         """int64 ``(N,)``: the released votes that chose the parents of this generation, >= 1."""
-        return self._ledger.noisy_votes(self.run_id, generation)
+        return self.generations.noisy_votes(generation)
+
+    def preview(self) -> np.ndarray | None:
+        """Small pictures of what is being made: see ``Previews.strip``."""
+        return self._previews.strip()
 
     # Driving ------------------------------------------------------------------------------------
 
@@ -273,19 +276,26 @@ class Run:
             seconds_left=None,
             zip_ready=done,
             needs_images=not done and needs_images(self._store),
+            preview=None,
         )
 
     def _follow(self, events: Iterator[Event], lease: Lease, started: float) -> None:
         before = time.monotonic()
-        time_left = TimeLeft(self._header.config)
+        time_left, pace = TimeLeft(self._header.config), Pace()
+        previews = self._previews = Previews()
         for event in events:
             now = time.monotonic()
+            pace.record(event, now)
             changes = {"seconds_elapsed": now - started}
             if isinstance(event, Loaded):
                 changes["loading"] = False
                 before = now  # loading says nothing about how long images take
             elif isinstance(event, Progress):
+                previews.record(event, now)
                 changes |= {
+                    "preview": previews.newest,
+                    "images_made": pace.made,
+                    "images_per_second": pace.per_second,
                     "generation": event.generation,
                     "phase": event.phase,
                     "phase_fraction": event.done / max(event.total, 1),

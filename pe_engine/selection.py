@@ -49,14 +49,52 @@ def select_parents(
             that passed, again and again from the top when there are fewer than ``n``.
         rng: the seeded generator.
     """
+    left, uniform = _votes_left(noisy_votes, threshold)
+    if method == "rank" and not uniform:
+        return Selection(np.sort(_best(left, n)), uniform)
+    return Selection(_systematic(left, n, rng), uniform)
+
+
+def selection_probabilities(
+    noisy_votes: np.ndarray, threshold: float, method: str, n: int
+) -> np.ndarray:
+    """How likely each candidate is to be one parent of the next generation, float64 ``(N,)``.
+
+    They sum to 1: the expected number of times that ``select_parents`` draws each, by ``n``.
+
+    Args:
+        noisy_votes, threshold, method, n: as of ``select_parents``.
+    """
+    left, uniform = _votes_left(noisy_votes, threshold)
+    if method == "rank" and not uniform:
+        return np.bincount(_best(left, n), minlength=len(left)) / n
+    return left / left.sum()
+
+
+def effective_number(probabilities: np.ndarray) -> float:
+    """How many equally likely candidates would be as diverse, from 1 to N: ``1 / sum(p ** 2)``.
+
+    The Hill number of order 2 (M. O. Hill, "Diversity and Evenness: A Unifying Notation and Its
+    Consequences", Ecology 54, 1973), the inverse of Simpson's concentration (E. H. Simpson,
+    "Measurement of Diversity", Nature 163, 1949).
+
+    Args:
+        probabilities: float64 ``(N,)``, at least 0, with the sum 1.
+    """
+    return float(1.0 / np.square(probabilities).sum())
+
+
+def _votes_left(noisy_votes: np.ndarray, threshold: float) -> tuple[np.ndarray, bool]:
+    """What is left of the votes over the threshold, and whether that is nothing: then all have 1."""
     left = np.maximum(noisy_votes - threshold, 0.0)
     uniform = not left.any()
-    if uniform:
-        left = np.ones_like(left)
-    if method == "rank" and not uniform:
-        passed = np.argsort(-left, kind="stable")[: np.count_nonzero(left)]
-        return Selection(np.sort(np.resize(passed, n)), uniform)
-    return Selection(_systematic(left, n, rng), uniform)
+    return np.ones_like(left) if uniform else left, uniform
+
+
+def _best(left: np.ndarray, n: int) -> np.ndarray:
+    """``n`` indices, from the most votes down to the last that passed, and again from the top."""
+    passed = np.argsort(-left, kind="stable")[: np.count_nonzero(left)]
+    return np.resize(passed, n)
 
 
 def _systematic(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -34,6 +34,22 @@ class GenerationView:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """Small pictures of what is being made.
+
+    Attributes:
+        version: grows by 1 with every change.
+        images: how many there are.
+        generation, phase: what they were made in.
+    """
+
+    version: int
+    images: int
+    generation: int
+    phase: Phase
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The state of a run at one moment; replaced as a whole, never changed.
 
@@ -52,6 +68,9 @@ class Snapshot:
         generations: the finished ones, in order.
         error: one sentence when the run failed.
         loading: the models are being loaded, perhaps downloaded.
+        images_made: since this start or resume, look-ahead variations among them.
+        images_per_second: over a few seconds of making some; None until it can be told.
+        preview: of what is being made; None at rest and where nothing was looked at yet.
         needs_images: the run at rest can only go on when the same images are given again.
         finishes_early: it makes nothing more than the release of the last generation.
     """
@@ -79,3 +98,6 @@ class Snapshot:
     loading: bool = False
     needs_images: bool = False
     finishes_early: bool = False
+    images_made: int = 0
+    images_per_second: float | None = None
+    preview: Preview | None = None

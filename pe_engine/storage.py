@@ -42,7 +42,13 @@ from pe_engine.files import (
 )
 from pe_engine.ownership import write_owner
 from pe_engine.population import Population
-from pe_engine.population_files import read_population, write_population
+from pe_engine.population_files import (
+    Links,
+    read_image,
+    read_links,
+    read_population,
+    write_population,
+)
 
 NEW, DELETED = ".new", ".deleted"
 """How the names of folders end that are being made or deleted, beside the run's own."""
@@ -163,6 +169,12 @@ class RunFolder:
 
     def read_population(self, generation: int) -> Population:
         return read_population(self.generation_path(generation))
+
+    def read_links(self, generation: int) -> Links:
+        return read_links(self.generation_path(generation))
+
+    def read_image(self, generation: int, index: int) -> np.ndarray:
+        return read_image(self.generation_path(generation), index)
 
     def last_generation(self) -> int:
         """The newest complete generation; -1 before the first."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 
 from pe_engine.config import RunConfig
-from pe_engine.events import Phase, Progress
+from pe_engine.events import Event, Phase, Progress
 
 _ORDER = {phase: i for i, phase in enumerate(Phase)} | {Phase.PREPARE: -2, Phase.ENTER: -1}
 _MAKES_IMAGES = (Phase.RANDOM, Phase.LOOKAHEAD, Phase.VARY)
@@ -54,6 +54,40 @@ class TimeLeft:
             like = _MAKES_IMAGES
         done = sum(self._done[p] for p in like)
         return sum(self._seconds[p] for p in like) / done if done else 0.0
+
+
+class Pace:
+    """How many images a run has made since it was started or resumed, and how fast it makes them.
+
+    Only batches of images are timed, never what comes before one: reading the private images or
+    voting takes the longer the more there are.
+    """
+
+    WINDOW_SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._recent: deque[tuple[float, int]] = deque()  # seconds and images of a batch
+        self._since: float | None = None  # when the batch in work was begun, where that is known
+
+    def record(self, event: Event, now: float) -> None:
+        """``event`` came at ``now``, in seconds of a clock that only goes forward."""
+        made = event.made if isinstance(event, Progress) else 0
+        self.made += made
+        if made and self._since is not None:
+            self._recent.append((now - self._since, made))
+            while sum(seconds for seconds, _ in self._recent) > self.WINDOW_SECONDS:
+                if len(self._recent) == 1:
+                    break
+                self._recent.popleft()
+        other = isinstance(event, Progress) and event.phase not in _MAKES_IMAGES
+        self._since = None if other else now
+
+    @property
+    def per_second(self) -> float | None:
+        """Images a second over the last ``WINDOW_SECONDS`` of making some; None before that."""
+        seconds = sum(seconds for seconds, _ in self._recent)
+        return sum(made for _, made in self._recent) / seconds if seconds else None
 
 
 def duration(seconds: float) -> str:

@@ -57,13 +57,16 @@ def test_a_candidate_is_the_mean_of_its_children(offspring, generator):
     images = generator.render({**state, "params": every, "font": fonts})
     expected = offspring.embedder.embed(images).reshape(N, L, -1).mean(1)
     np.testing.assert_allclose(features, expected, atol=1e-6)
-    assert said == [1, 2, 4, 5]
+    assert [look.done for look in said] == [1, 2, 4, 5]
+    assert [look.made for look in said] == [4, 4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([look.shown for look in said]), images)
 
 
 def test_without_look_ahead_a_candidate_is_itself(offspring):
     offspring.copies = 0
-    features, _ = finish(offspring.features())
+    features, said = finish(offspring.features())
     np.testing.assert_array_equal(features, offspring.embedder.embed(offspring.candidates.images))
+    assert {(look.made, look.shown) for look in said} == {(0, None)}
 
 
 def test_children_voted_on_are_recalled_without_making_them_again(offspring, monkeypatch):
