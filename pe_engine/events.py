@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from pe_engine.population import Population
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Phase(str, Enum):
@@ -53,7 +50,7 @@ class Progress:
     phase: Phase
     done: int
     total: int
-    images: np.ndarray | torch.Tensor | None = field(default=None, compare=False, repr=False)
+    images: Any = field(default=None, compare=False, repr=False)
     made: int = 0
 
 

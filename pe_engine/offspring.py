@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,6 @@ from pe_engine.generators.base import Generator as ImageGenerator
 from pe_engine.generators.base import State
 from pe_engine.generators.transfer import HostCopy, check_made
 from pe_engine.population import Population, take_rows
-
-if TYPE_CHECKING:
-    import torch
-
-    Images = np.ndarray | torch.Tensor
 
 SHOWN = 8
 """Children of a batch that are given out to be looked at."""
@@ -37,7 +32,7 @@ class Look:
 
     done: int
     made: int
-    shown: Images | None
+    shown: Any
 
 
 @dataclass
@@ -95,7 +90,7 @@ class Offspring:
                     self._states[i] = HostCopy(self._vary(i, batch)).state()
                 yield rows[here], take_rows(self._states[i], jobs[here] - batch[0])
 
-    def _embed(self, i: int, jobs: np.ndarray) -> tuple[Images | None, np.ndarray]:
+    def _embed(self, i: int, jobs: np.ndarray) -> tuple[Any, np.ndarray]:
         if self.copies == 0:
             return None, self.embedder.embed(self.candidates.images[jobs])
         children = self._vary(i, jobs)

@@ -85,7 +85,7 @@ def effective_number(probabilities: np.ndarray) -> float:
 
 
 def _votes_left(noisy_votes: np.ndarray, threshold: float) -> tuple[np.ndarray, bool]:
-    """What is left of the votes over the threshold, and whether that is nothing: then all have 1."""
+    """What is left of the votes over the threshold; and whether that is nothing: then all get 1."""
     left = np.maximum(noisy_votes - threshold, 0.0)
     uniform = not left.any()
     return np.ones_like(left) if uniform else left, uniform

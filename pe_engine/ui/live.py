@@ -50,6 +50,8 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
             }
             for view in snapshot.generations
         ],
+        "pace": pace_line(snapshot),
+        "preview": preview(snapshot),
         "notices": [*snapshot.owner_notices, *snapshot.notices],
         "error": snapshot.error,
         "zip": snapshot.zip_ready,
@@ -99,6 +101,28 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.seconds_left is not None:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     return " · ".join(parts)
+
+
+def pace_line(snapshot: Snapshot) -> str:
+    """How many images were made since the start or resume, and how fast while some are made."""
+    if not snapshot.images_made:
+        return ""
+    parts = [f"{snapshot.images_made:,} image{'s' * (snapshot.images_made != 1)} made"]
+    speed = snapshot.images_per_second
+    if speed is not None and snapshot.status in LIVE:
+        parts.append(f"{speed:,.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s")
+    return " · ".join(parts)
+
+
+def preview(snapshot: Snapshot) -> dict[str, Any] | None:
+    """Which strip of small pictures there is, and what it shows."""
+    strip = snapshot.preview
+    if strip is None:
+        return None
+    what = f"Generation {strip.generation}"
+    if strip.phase is Phase.LOOKAHEAD:
+        what = f"Variations of generation {strip.generation - 1}, for your images to vote on"
+    return {"version": strip.version, "images": strip.images, "what": what}
 
 
 def settings_line(snapshot: Snapshot) -> str:

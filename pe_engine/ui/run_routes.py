@@ -8,6 +8,10 @@ images or where they may be public, else class ids.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
@@ -19,7 +23,7 @@ from pe_engine.jobs import JobManager
 from pe_engine.population import Population
 from pe_engine.runner import Run
 from pe_engine.snapshot import GenerationView, Snapshot
-from pe_engine.ui.gallery import gallery_rows
+from pe_engine.ui.gallery import CAPTIONS, gallery_rows
 from pe_engine.ui.identity import Identity, who_asks
 
 # Another account in the same browser has another cookie, and so none of these from its cache.
@@ -34,6 +38,8 @@ MISSING_HERE = (
     "There is no such run here for this browser. It may have been deleted, or another browser "
     "started it: open it there."
 )
+GONE = "This generation cannot be read. The run was deleted, or its files are damaged."
+NO_IMAGE = "This generation has no image of that number."
 REPORT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 )
@@ -48,15 +54,29 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     router = APIRouter(prefix="/runs/{run_id}", include_in_schema=False)
 
     @router.get("/gallery/{generation}.json")
-    def gallery(request: Request, run_id: str, generation: int) -> JSONResponse:
+    def gallery(
+        request: Request,
+        run_id: str,
+        generation: int,
+        order: Literal["votes", "made"] = "votes",
+        row: int | None = None,
+        page: int = 0,
+    ) -> JSONResponse:
+        """All rows, or one of them, of the wanted page."""
         run = find_run(manager, run_id, who_asks(request))
         snapshot = shown(run.snapshot, owner)
         view = finished(snapshot, generation)
-        population = population_of(run, generation)
+        with stored_files():
+            class_ids = run.generations.links(generation).class_ids
+            newest = snapshot.generations[-1].generation
+            basis, votes = run.generations.known_votes(generation, newest)
+        rows = gallery_rows(class_ids, snapshot.class_names, votes, order == "votes", page)
         told = {
             "generation": view.generation,
-            "rows": gallery_rows(population.class_ids, snapshot.class_names),
-            "side": int(population.images.shape[1]),
+            "basis": basis,
+            "caption": CAPTIONS[order if order == "made" else basis],
+            "rows": rows if row is None else rows[row : row + 1] if row >= 0 else [],
+            "side": snapshot.config.image_size,
         }
         return JSONResponse(told, headers=NEVER)  # names of classes are among it
 
@@ -65,8 +85,9 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         run = find_run(manager, run_id, who_asks(request))
         view = finished(shown(run.snapshot, owner), generation)
         if not 0 <= index < view.num_samples:
-            raise HTTPException(404, "This generation has no image of that number.")
-        png = png_bytes(population_of(run, generation).images[index])
+            raise HTTPException(404, NO_IMAGE)
+        with stored_files():
+            png = png_bytes(run.generations.image(generation, index))
         return Response(png, media_type="image/png", headers=FOREVER)
 
     @router.get("/votes/{generation}.png")
@@ -131,12 +152,23 @@ def population_of(run: Run, generation: int) -> Population:
     """A finished generation.
 
     Raises:
-        HTTPException: status 404 where the run was deleted meanwhile.
+        HTTPException: as ``stored_files``.
+    """
+    with stored_files():
+        return run.population(generation)
+
+
+@contextmanager
+def stored_files() -> Iterator[None]:
+    """While a run's generations are read.
+
+    Raises:
+        HTTPException: status 404 where they cannot be; the run was deleted meanwhile, or damaged.
     """
     try:
-        return run.population(generation)
-    except FileNotFoundError as error:
-        raise HTTPException(404, "This run is not here any more. It was deleted.") from error
+        yield
+    except PEError as error:  # which names the file
+        raise HTTPException(404, GONE) from error
 
 
 def finished(snapshot: Snapshot, generation: int) -> GenerationView:

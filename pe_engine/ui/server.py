@@ -35,6 +35,7 @@ from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.owner_key import PARAMETER, OwnerKey
 from pe_engine.ui.page_events import PageEvents
 from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
+from pe_engine.ui.picture_routes import picture_router
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
 from pe_engine.ui.space import SpaceLogin
@@ -149,6 +150,7 @@ def build_app(
     app.include_router(run_router(manager, owner))
     app.include_router(history_router(manager, owner))
     app.include_router(takeout_router(manager, owner, output))
+    app.include_router(picture_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
     app.mount(ADDRESS, Modules())
     return gr.mount_gradio_app(
