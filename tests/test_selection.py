@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from pe_engine.selection import default_threshold, select_parents
+from pe_engine.selection import (
+    default_threshold,
+    effective_number,
+    select_parents,
+    selection_probabilities,
+)
 
 
 def rng():
@@ -61,3 +66,37 @@ def test_never_draws_a_candidate_without_weight(size):
 
 def test_default_threshold_is_one_sigma():
     assert default_threshold(4.2) == 4.2
+
+
+@pytest.mark.parametrize("method", ["proportional", "rank"])
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_probabilities_are_the_share_of_draws_that_is_expected(method, n):
+    votes = np.array([9, -1, 7, 8, 2, 3])
+    expected = selection_probabilities(votes, 2.0, method, n)
+    source = np.random.default_rng(3)
+    draws = [select_parents(votes, 2.0, n, method, source).parents for _ in range(3000)]
+    drawn = np.bincount(np.concatenate(draws), minlength=6) / (3000 * n)
+    np.testing.assert_allclose(drawn, expected, atol=0.03)
+    assert expected.sum() == pytest.approx(1)
+    assert (expected[votes <= 2] == 0).all()
+
+
+def test_without_votes_over_the_threshold_all_are_equally_likely():
+    for method in ("proportional", "rank"):
+        chosen = selection_probabilities(np.array([1, 0, -3, 2]), 2.0, method, 8)
+        assert chosen.tolist() == [0.25] * 4
+
+
+def test_the_effective_number_keeps_its_laws():
+    source = np.random.default_rng(4)
+    for n in (1, 2, 10, 1000):
+        assert effective_number(np.full(n, 1 / n)) == pytest.approx(n)
+        assert effective_number(np.eye(n)[0]) == pytest.approx(1)
+        p = source.dirichlet(np.full(n, 0.3))
+        number = effective_number(p)
+        assert 1 - 1e-9 <= number <= n + 1e-9
+        assert number <= np.count_nonzero(p) + 1e-9
+        assert effective_number(source.permutation(p)) == pytest.approx(number)
+        assert effective_number(np.append(p, 0)) == pytest.approx(number)
+        twins = np.concatenate([p, p]) / 2  # the replication principle of Hill numbers
+        assert effective_number(twins) == pytest.approx(2 * number)

@@ -10,12 +10,13 @@ import pytest
 
 from pe_engine.boundary import shown
 from pe_engine.events import Phase
-from pe_engine.snapshot import GenerationView, Snapshot, Status
+from pe_engine.snapshot import GenerationView, Preview, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
 from pe_engine.ui.identity import STRANGER, Identity
 from pe_engine.ui.live import (
     live_view,
     overall_fraction,
+    pace_line,
     status_line,
     title,
 )
@@ -142,6 +143,54 @@ def test_a_gallery_has_whole_rows_of_every_class():
 def test_a_small_or_empty_class_shows_what_it_has():
     rows = gallery_rows(np.array([0, 0, 2]), ("a", "b", "c", "d"))
     assert [row["indices"] for row in rows] == [[0, 1], [], [2], []]
+
+
+@pytest.mark.parametrize("by_votes", [True, False])
+def test_every_image_is_on_one_page_and_pages_are_bounded(by_votes):
+    class_ids = np.repeat(np.arange(4), [100, 3, 0, 41])
+    votes = np.random.default_rng(0).integers(-5, 20, len(class_ids))
+    seen = {c: [] for c in range(4)}
+    for page in range(5):
+        rows = gallery_rows(class_ids, ("a", "b", "c", "d"), votes, by_votes, page)
+        for class_id, row in enumerate(rows):
+            assert len(row["indices"]) <= 21
+            assert row["votes"] == votes[row["indices"]].tolist()
+            assert row["total"] == (class_ids == class_id).sum()
+            if row["page"] == page:
+                seen[class_id] += row["indices"]
+    assert [row["pages"] for row in rows] == [5, 1, 1, 2]
+    for class_id, indices in seen.items():
+        assert sorted(indices) == np.flatnonzero(class_ids == class_id).tolist()
+        if by_votes:
+            assert (np.diff(votes[indices]) <= 0).all()
+
+
+def test_a_gallery_without_votes_is_as_it_was_made():
+    class_ids = np.repeat(np.arange(2), 100)
+    plain = gallery_rows(class_ids, ("a", "b"))
+    assert gallery_rows(class_ids, ("a", "b"), None, by_votes=True) == plain
+    assert plain[0]["votes"] is None
+
+
+def test_the_pace_is_told_while_images_are_made(snapshot):
+    assert pace_line(snapshot) == ""
+    fast = replace(snapshot, images_made=12345, images_per_second=83.4)
+    assert pace_line(fast) == "12,345 images made · 83 images/s"
+    assert pace_line(replace(fast, images_per_second=0.347)).endswith(" · 0.35 images/s")
+    assert pace_line(replace(fast, status=Status.DONE)) == "12,345 images made"
+    assert pace_line(replace(fast, images_made=1, images_per_second=None)) == "1 image made"
+
+
+def test_a_preview_says_what_it_shows(snapshot):
+    assert live_view(snapshot, False)["preview"] is None
+    looking = replace(snapshot, preview=Preview(3, 14, 2, Phase.LOOKAHEAD))
+    assert live_view(looking, False)["preview"] == {
+        "version": 3,
+        "images": 14,
+        "what": "Variations of generation 1, for your images to vote on",
+    }
+    varying = replace(snapshot, preview=Preview(4, 28, 2, Phase.VARY))
+    assert live_view(varying, False)["preview"]["what"] == "Generation 2"
 
 
 def test_the_oldest_of_too_many_tabs_is_told_no_more(snapshot, monkeypatch, tmp_path):

@@ -172,6 +172,52 @@ def test_a_finished_run_is_shown(client, run_id):
     assert {light.headers["content-type"], dark.headers["content-type"]} == {"image/png"}
 
 
+def test_a_gallery_is_sorted_by_votes_and_turned_page_by_page(client, run_id, home):
+    address = f"/runs/{run_id}/gallery"
+    for generation, basis in ((0, "own"), (1, "own"), (2, "parents")):
+        gallery = client.get(f"{address}/{generation}.json").json()
+        assert gallery["basis"] == basis and gallery["side"] == 28
+        for row in gallery["rows"]:
+            assert row["votes"] == sorted(row["votes"], reverse=True)
+    made = client.get(f"{address}/1.json?order=made").json()
+    assert made["rows"][0]["indices"] == list(range(10))
+    one = client.get(f"{address}/1.json?order=made&row=1&page=7").json()["rows"]
+    assert [row["indices"] for row in one] == [list(range(10, 20))]
+    for row in (-1, 3):
+        assert client.get(f"{address}/1.json?row={row}").json()["rows"] == []
+    assert client.get(f"{address}/1.json?order=private").status_code == 422
+
+
+def test_a_family_leads_back_to_generation_0(client, run_id):
+    address = f"/runs/{run_id}/family"
+    told = client.get(f"{address}/2/4.json").json()
+    assert [g for g, _ in told["ancestors"]] == [0, 1]
+    assert (told["class"], told["basis"], told["children"]) == ("0", "parents", [])
+    parent = client.get(f"{address}/1/{told['ancestors'][1][1]}.json").json()
+    assert [2, 4] in parent["children"]
+    assert parent["children_in_all"] == told["siblings_in_all"] + 1
+    picture = client.get(f"{address}/2/4.png")
+    assert Image.open(io.BytesIO(picture.content)).format == "PNG"
+    assert picture.headers["cache-control"] == "no-store"
+    for tail in ("3/0.json", "3/0.png", "2/30.json", "2/30.png", "2/-1.json"):
+        answer = client.get(f"{address}/{tail}")
+        assert answer.status_code == 404 and answer.json()["detail"].endswith(".")
+
+
+def test_curves_tell_how_many_parents_there_were(client, run_id):
+    told = client.get(f"/runs/{run_id}/curves.json").json()
+    assert [point["generation"] for point in told["parents"]] == [1, 2]
+    for point in told["parents"]:
+        assert point["of"] == 30 and 3 <= point["effective"] <= 30 and not point["few"]
+    assert told["said"].startswith("The votes for generation 1 chose as evenly as ")
+
+
+def test_a_run_at_rest_has_no_preview(client, run_id):
+    answer = client.get(f"/runs/{run_id}/preview.png")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "Nothing of this run is being made now."
+
+
 def renamed(digits, target, names):
     """The digits with these class names instead of 0, 1, 2."""
     with zipfile.ZipFile(digits) as source, zipfile.ZipFile(target, "w") as zipped:
