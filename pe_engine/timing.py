@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 
 from pe_engine.config import RunConfig
-from pe_engine.events import Event, Phase, Progress
+from pe_engine.events import Event, Notice, Phase, Progress
 
 _ORDER = {phase: i for i, phase in enumerate(Phase)} | {Phase.PREPARE: -2, Phase.ENTER: -1}
 _MAKES_IMAGES = (Phase.RANDOM, Phase.LOOKAHEAD, Phase.VARY)
@@ -80,8 +80,10 @@ class Pace:
                 if len(self._recent) == 1:
                     break
                 self._recent.popleft()
-        other = isinstance(event, Progress) and event.phase not in _MAKES_IMAGES
-        self._since = None if other else now
+        if isinstance(event, Progress):
+            self._since = now if event.phase in _MAKES_IMAGES else None
+        elif not isinstance(event, Notice):  # whether there is one may tell of the private images
+            self._since = now
 
     @property
     def per_second(self) -> float | None:

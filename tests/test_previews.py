@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pe_engine.events import Loaded, Phase, Progress, VotesReleased
+from pe_engine.events import Loaded, Notice, Phase, Progress, VotesReleased
 from pe_engine.previews import KEPT, PER_LOOK, SECONDS_BETWEEN, SIDE, Previews
 from pe_engine.timing import Pace
 
@@ -55,6 +55,8 @@ def test_reading_and_voting_are_nowhere_in_the_pace():
         for _ in range(3):
             pace.record(batch(10, 8), now := now + 1)
         pace.record(Progress(1, Phase.PRIVATE, 1, 9), now := now + reading)
+        if reading > 1:
+            pace.record(Notice(1, "3 files could not be used.", private=True), now)
         for _ in range(2):  # the first batch comes after what follows the reading
             pace.record(batch(10, 8, Phase.LOOKAHEAD), now := now + reading)
             pace.record(batch(10, 8, Phase.LOOKAHEAD), now := now + 2)
