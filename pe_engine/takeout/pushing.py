@@ -18,7 +18,7 @@ from pe_engine.errors import ConfigError, Interrupted, PEError
 from pe_engine.takeout.choice import Choice
 from pe_engine.takeout.package import number_of_files, write_folder
 
-NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
+NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 TOKEN = re.compile(r"[!-~]{8,400}")
 FILES_AT_ONCE = 50  # between two looks at whether to stop
 MAX_PUSHES = 4
