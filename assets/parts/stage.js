@@ -5,13 +5,18 @@
 import { set } from "/parts/dom.js";
 import * as ending from "/parts/ending.js";
 import * as generation from "/parts/generation.js";
+import * as runs from "/parts/history.js";
+import * as keys from "/parts/keys.js";
+import * as more from "/parts/more.js";
 import * as notify from "/parts/notify.js";
 import * as status from "/parts/status.js";
 import * as take from "/parts/take.js";
 import * as votes from "/parts/votes.js";
 import * as zoom from "/parts/zoom.js";
 
-const PARTS = [status, generation, votes, zoom, ending, notify, take];
+const PARTS = [
+  status, generation, votes, zoom, ending, more, runs, keys, notify, take,
+];
 const NARROW = 1000; // CSS pixels: one column
 const WATCH_MS = 2000;
 const TITLE = "Private Evolution Studio";

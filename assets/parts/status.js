@@ -29,6 +29,13 @@ export function mount(stage) {
     meter.setAttribute("aria-valuenow", spent);
   }
 
+  function showActions(view) {
+    set(find(".stop-run"), view.status === "queued" ? "Leave the queue" : "Pause");
+    set(find(".resume-run"), view.finishes_early ? "Finish" : "Resume");
+    find(".finish-run").hidden = !view.can_finish || view.finishes_early;
+    find(".go-on-run").hidden = !view.generations.length;
+  }
+
   find(".stop-run").addEventListener("click", () => trigger("stop_run", { run_id: stage.view.run_id }));
   find(".resume-run").addEventListener("click", () => trigger("resume_run", { run_id: stage.view.run_id }));
 
@@ -39,6 +46,7 @@ export function mount(stage) {
       set(find(".run-error"), view.error);
       showProgress(view);
       showNotices(view.notices);
+      showActions(view);
       showSpent(view);
       find(".get-zip").href = `/runs/${view.run_id}/synthetic.zip`;
       find(".get-zip").hidden = !view.zip;

@@ -87,9 +87,10 @@ def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
             told = cost_after(run, generation, iterations, epsilon)
         unit = run.snapshot.config.unit
         sentence = (
-            f"What led to generation {generation} counts as ε = {decimal(told.before)}, all that "
-            f"its run had planned. With the new votes it will be ε = {decimal(told.together)} for "
-            f"each {unit}. Nothing is spent before you press Run."
+            f"What led to generation {generation} counts as ε\u00a0=\u00a0{decimal(told.before)}, "
+            "all that its run had planned. With the new votes it will be "
+            f"ε\u00a0=\u00a0{decimal(told.together)} for each {unit}. Nothing is spent before you "
+            "press Run."
         )
         answer = {"together": told.together, "before": told.before, "sentence": sentence}
         return JSONResponse(answer, headers=NEVER)

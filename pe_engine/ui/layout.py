@@ -28,6 +28,9 @@ HEADER = """
     <circle cx="23" cy="23" r="5" class="on"/></svg>
   <div><h1>Private Evolution Studio</h1>
   <p>Synthetic images that look like yours, with a measured promise of privacy.</p></div>
+  <button type="button" id="runs-button" aria-haspopup="dialog">Runs<span></span></button>
+  <button type="button" id="help-button" aria-label="Keys of this page"
+    aria-haspopup="dialog">?</button>
   <button type="button" id="theme-switch" aria-label="Switch between light and dark">
     <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>
     <path d="M12 3.5a8.5 8.5 0 0 1 0 17Z"/></svg></button>

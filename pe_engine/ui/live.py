@@ -37,6 +37,7 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         "fraction": None if fraction is None else round(fraction, 4),
         "iterations": config.iterations,
         "epsilon": round(snapshot.epsilon_planned, 3),
+        "own_epsilon": config.epsilon,
         "spent": round(snapshot.epsilon_spent, 3),
         "delta": f"{config.delta:g}".replace("e-0", "e-"),
         "sigma": round(snapshot.noise_multiplier, 2),
@@ -152,7 +153,8 @@ def _done_line(snapshot: Snapshot) -> str:
     took = f" in {duration(snapshot.seconds_elapsed)}" if snapshot.seconds_elapsed else ""
     plural = "s" * (planned != 1)
     if made < planned:
-        return f"Finished early: {made} of {planned} generation{plural}{took}; ε is that of all"
+        where = f"Finished early: {made} of {planned} generation{plural}{took}"
+        return f"{where}; ε is that of all {planned}"
     return f"Done: {planned} generation{plural}{took}"
 
 

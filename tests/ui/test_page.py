@@ -229,7 +229,7 @@ def test_stop_resume_and_a_second_tab(tab):
     try_example(tab)
     set_budget(tab, iterations=100, samples=400)
     run_id = start(tab)
-    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_role("button", name="Pause").click()
     wait_for(tab, "stopped")
     other = tab.context.new_page()
     other.goto(f"/?run={run_id}")
@@ -242,7 +242,7 @@ def test_stop_resume_and_a_second_tab(tab):
     for either in (tab, other):
         wait_for(either, "running")
         either.wait_for_selector(".tile img")
-    other.get_by_role("button", name="Stop").click()
+    other.get_by_role("button", name="Pause").click()
     wait_for(tab, "stopped")
     other.close()
 
@@ -260,7 +260,7 @@ def test_a_run_that_kept_no_features_resumes_with_the_images_dropped_again(tab, 
     set_budget(tab, iterations=100, samples=400, epsilon=5)
     start(tab)
     tab.wait_for_selector(".slide input:enabled")
-    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_role("button", name="Pause").click()
     wait_for(tab, "stopped")
     expect(tab.locator(".line")).to_contain_text("drop the same images again")
     tab.get_by_role("button", name="Resume").click()
@@ -277,7 +277,7 @@ def test_a_run_that_kept_no_features_resumes_with_the_images_dropped_again(tab, 
         "made => document.querySelector('.rows').dataset.generation > made", arg=made
     )
     assert list(app_home.glob("uploads/*")) == []
-    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_role("button", name="Pause").click()
     wait_for(tab, "stopped")
 
 
