@@ -105,6 +105,7 @@ def test_two_runs_are_steered_from_the_queue_to_the_bin(tab, tmp_path):
 
 def test_the_drawer_and_the_dialogs_fit_a_phone(tab):
     tab.set_viewport_size({"width": 360, "height": 800})
+    tab.emulate_media(reduced_motion="reduce")
     open_page(tab)
     try_example(tab)
     set_budget(tab, iterations=1, samples=30)
