@@ -15,6 +15,7 @@ from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
+from pe_engine.takeout.arguments import add_export
 
 _DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
 
@@ -135,6 +136,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="its archive, fetched by hand (default: download it)",
     )
+
+    add_export(commands)
 
     audit = commands.add_parser("audit", help="check on this machine that the promises are kept")
     audit.set_defaults(command="audit")

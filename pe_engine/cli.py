@@ -180,6 +180,12 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace) -> int:
+    from pe_engine.takeout.command import run
+
+    return run(options)
+
+
 def _audit(options: argparse.Namespace) -> int:
     from pe_engine.audit.command import run
 
@@ -294,6 +300,7 @@ COMMANDS = {
     "generators": _generators,
     "presets": _presets,
     "data": _data,
+    "export": _export,
     "audit": _audit,
     "bench": _bench,
 }

@@ -23,8 +23,9 @@ LAYERS = [
     "generators/* embedders/*",
     "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"
     " header plots",
-    "boundary release report manifest timing bench bench/plan argument_kinds arguments offspring"
-    " past initial continuing datasets/* lineage previews generations family_tree",
+    "boundary release report manifest timing bench bench/plan argument_kinds"
+    " takeout/arguments arguments offspring past initial continuing datasets/* lineage previews"
+    " generations family_tree",
     "generators/composite generators/image_pool generators/pool_features",
     "evolution export releasing takeout/*",
     "finishing",

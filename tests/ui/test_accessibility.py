@@ -66,6 +66,10 @@ def test_every_state_of_a_run_is_accessible(page):
     check(page, "running")
     page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
     check(page, "finished")
+    page.get_by_role("button", name="More formats").click()
+    page.get_by_text("Send to the Hugging Face Hub").click()
+    check(page, "taking out")
+    page.keyboard.press("Escape")
     page.locator(".tile").first.click()
     check(page, "one image")
 
