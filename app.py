@@ -6,6 +6,10 @@ import argparse
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 DEFAULT_PORT = 7860
 PORTS_TRIED = 50
@@ -23,22 +27,41 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from pe_engine.errors import PEError
     from pe_engine.files import home_folder
+    from pe_engine.ui.desktop import check_window
     from pe_engine.ui.entrance import entrance, is_space
-    from pe_engine.ui.server import build_app, serve
+    from pe_engine.ui.server import build_app
 
     try:
         login = entrance(arguments.auth, os.environ)
+        if arguments.window:
+            check_window()
         app = build_app(home_folder(), arguments.host, login, framed=is_space(os.environ))
+        return _serve(app, arguments, port)
     except PEError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    shown = "127.0.0.1" if arguments.host in ("0.0.0.0", "::") else arguments.host
-    print(
-        f"Private Evolution Studio: http://{shown}:{port}{app.state.address}  (Ctrl-C ends it)",
-        flush=True,
-    )
-    serve(app, arguments.host, port)
-    return 0
+
+
+def _serve(app: FastAPI, arguments: argparse.Namespace, port: int) -> int:
+    from pe_engine.files import home_folder
+    from pe_engine.ui.desktop import has_screen, open_browser, show_window
+    from pe_engine.ui.security import LOCAL_HOSTS
+    from pe_engine.ui.serving import NOT_STARTED, serve, serving
+
+    host = arguments.host
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    server = f"http://{shown}:{port}"
+    print(f"Private Evolution Studio: {server}{app.state.address}  (Ctrl-C ends it)", flush=True)
+    if arguments.window:
+        with serving(app, host, port) as started:
+            if not started:
+                return NOT_STARTED
+            storage = home_folder() / "window"
+            show_window(server + app.state.address, storage, app.state.manager.is_busy)
+        return 0
+    wanted = not arguments.no_browser and host in LOCAL_HOSTS and has_screen(os.environ)
+    address = app.state.key.address_once() if app.state.key else app.state.address
+    return serve(app, host, port, lambda: open_browser(server + address) if wanted else None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="do not open the page in the browser"
+    )
+    parser.add_argument(
+        "--window",
+        action="store_true",
+        help="show the page in a window of its own, whose closing ends the program",
     )
     parser.add_argument(
         "--auth",

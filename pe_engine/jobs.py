@@ -151,6 +151,11 @@ class JobManager:
             self._forget_some()
             return self._runs[run_id]
 
+    def is_busy(self) -> bool:
+        """Whether a run is going or waits."""
+        with self._changed:
+            return any(not run.snapshot.status.ended for run in self._runs.values())
+
     def resume(
         self, run_id: str, source: Path | None = None, *, delete_source: bool = False
     ) -> Run:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
@@ -26,6 +27,7 @@ FILE = "page.key"
 PARAMETER = "key"
 COOKIE = "pe-owner-{port}"  # two servers of one host may have two homes
 BEARER = "bearer "
+ONCE_SECONDS = 120.0  # a browser may have to be started
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,10 +50,23 @@ class OwnerKey:
                 with atomic_write(path) as file:
                     file.write(known.encode())
         self.value = known
+        self._once: dict[bytes, float] = {}
 
     def fits(self, given: str) -> bool:
         """Whether it is this key; in constant time."""
         return hmac.compare_digest(_digest(given), _digest(self.value))
+
+    def address_once(self) -> str:
+        """An address that opens the page as the key does, once and within ``ONCE_SECONDS``.
+
+        Other accounts read in the list of processes what a browser is told to open.
+        """
+        code = secrets.token_hex(32)
+        self._once[_digest(code)] = time.monotonic() + ONCE_SECONDS
+        return f"/?{PARAMETER}={code}"
+
+    def _opens(self, given: str) -> bool:
+        return self.fits(given) or self._once.pop(_digest(given), 0.0) > time.monotonic()
 
     def came_with(self, scope: Scope) -> bool:
         """Whether a request has the key, in its cookie or as a bearer's."""
@@ -71,7 +86,7 @@ class OwnerKey:
             return None
         answer = RedirectResponse(f"/?{urlencode(kept)}" if kept else "/", 303)
         answer.headers["Cache-Control"] = "no-store"
-        if self.fits(dict(query)[PARAMETER]):
+        if self._opens(dict(query)[PARAMETER]):
             cookie = write_cookie(_cookie(scope), self.value, COOKIE_SECONDS, scope)
             answer.headers["Set-Cookie"] = cookie
         return answer

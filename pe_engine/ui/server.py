@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
+from pe_engine.build import plan_budget
 from pe_engine.components import resolve_device
 from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.errors import ConfigError
@@ -25,9 +23,7 @@ from pe_engine.files import OWNER_ONLY_FOLDER, owner_folder
 from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
 from pe_engine.takeout.saving import keep_copy
 from pe_engine.ui.caps import SHARED_CAPS, Caps
-from pe_engine.ui.connections import BehindProxy, PunctualProtocol
 from pe_engine.ui.crowd import Crowd
-from pe_engine.ui.entrance import is_space
 from pe_engine.ui.gate import Gate
 from pe_engine.ui.history_routes import history_router
 from pe_engine.ui.local_visitors import LocalVisitors
@@ -38,6 +34,7 @@ from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
 from pe_engine.ui.picture_routes import picture_router
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
+from pe_engine.ui.serving import MAX_CONNECTIONS
 from pe_engine.ui.space import SpaceLogin
 from pe_engine.ui.takeout_routes import takeout_router
 from pe_engine.ui.upload_routes import upload_router
@@ -48,39 +45,11 @@ if TYPE_CHECKING:
     import gradio as gr
 
 MAX_WAITING_EVENTS = 256
-MAX_CONNECTIONS = 512  # more are told to come again; an open tab holds one
-KEEP_ALIVE_SECONDS = 10
-MAX_HEADER_BYTES = 32 * 2**10
-SHUTDOWN_SECONDS = 1  # then the streams of open pages are cut
 GRADIO_UPLOAD_LIMIT = "1mb"  # nothing is uploaded through Gradio
 NO_LOGIN = (
     "Others could reach this server at {host}, so it must ask for a login. Name the accounts in "
     "the environment variable PE_AUTH=name:password, or by --auth name:password."
 )
-
-
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Answer at ``host:port`` until Ctrl-C."""
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
-    uvicorn.run(app, host=host, port=port, **server_settings(os.environ))
-
-
-def server_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    """uvicorn's. Who asks is read from a proxy's headers only where ``FORWARDED_ALLOW_IPS`` names
-    the proxy: anybody else could write there what they like."""
-    proxy = bool(environment.get("FORWARDED_ALLOW_IPS"))
-    return {
-        "http": BehindProxy if proxy or is_space(environment) else PunctualProtocol,
-        "ws": "none",
-        "proxy_headers": proxy,
-        "server_header": False,
-        "h11_max_incomplete_event_size": MAX_HEADER_BYTES,
-        "limit_concurrency": MAX_CONNECTIONS,
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "log_level": "warning",
-        "access_log": False,  # addresses hold run ids
-        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
-    }
 
 
 def build_app(
@@ -92,7 +61,8 @@ def build_app(
 ) -> FastAPI:
     """The application that serves the page, keeping everything below ``home``.
 
-    ``state.address`` of it is where its owner opens the page, with the key.
+    Its ``state`` has ``address``, where the owner opens the page with the key, ``key`` (None with a
+    login) and ``manager``, of the runs.
 
     Args:
         home: folder of runs, uploads and ledger; made if missing.
@@ -115,11 +85,15 @@ def build_app(
     os.environ["GRADIO_TEMP_DIR"] = str(_closed(gradios))
     import gradio as gr
 
+    from pe_engine.presets import FIRST
+    from pe_engine.ui.fields import preset_config
     from pe_engine.ui.handlers import Handlers
     from pe_engine.ui.layout import build_page
     from pe_engine.ui.theme import THEME
     from pe_engine.ui.viewers import Viewers
 
+    # A second to load, and never in two threads at once; the first page asks for it.
+    plan_budget(preset_config(FIRST))
     limits = LOCAL_LIMITS if owner else SHARED_LIMITS
     uploads = Uploads(home, Caps() if owner else SHARED_CAPS)
     quota = Quota() if owner else SHARED_QUOTA
@@ -143,7 +117,8 @@ def build_app(
     page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
     page.has_launched = True  # else Gradio takes any path that is sent for an uploaded file
     key = OwnerKey(home) if login is None else None
-    app.state.address = f"/?{PARAMETER}={key.value}" if key else "/"
+    app.state.manager = manager
+    app.state.key, app.state.address = key, f"/?{PARAMETER}={key.value}" if key else "/"
     _protect(app, login, key, framed, page)
     app.include_router(who_router())
     app.include_router(upload_router(uploads))
@@ -198,9 +173,3 @@ def _closed(folder: Path) -> Path:
     with suppress(PermissionError):  # a volume of somebody else's
         folder.chmod(OWNER_ONLY_FOLDER)
     return folder
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log line tells more than that open pages were cut off at the end."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, asyncio.CancelledError) and "graceful" not in record.msg
