@@ -6,6 +6,7 @@ import argparse
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ def main(argv: list[str] | None = None) -> int:
         login = entrance(arguments.auth, os.environ)
         if arguments.window:
             check_window()
-        app = build_app(home_folder(), arguments.host, login, framed=is_space(os.environ))
+        app = build_app(
+            home_folder(),
+            arguments.host,
+            login,
+            framed=is_space(os.environ),
+            output=arguments.output,
+        )
         return _serve(app, arguments, port)
     except PEError as error:
         print(error, file=sys.stderr)
@@ -79,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         "--window",
         action="store_true",
         help="show the page in a window of its own, whose closing ends the program",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where each finished run is copied to, in a folder of its own",
     )
     parser.add_argument(
         "--auth",

@@ -30,7 +30,8 @@ from pe_engine.ui.accounts import (
 from pe_engine.ui.entrance import OF_A_SPACE, entrance
 from pe_engine.ui.identity import write_cookie
 from pe_engine.ui.login import PasswordLogin
-from pe_engine.ui.server import build_app, server_settings
+from pe_engine.ui.server import build_app
+from pe_engine.ui.serving import server_settings
 from pe_engine.ui.space import SpaceLogin
 
 ROOT = Path(__file__).parent.parent.parent
