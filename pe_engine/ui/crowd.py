@@ -26,10 +26,10 @@ class TooMany(Exception):
 
 
 class Crowd:
-    """The requests being answered, and the events in a page's queue or on their way into it."""
+    """The requests being answered, and the events in pages' queues or on their way there."""
 
-    def __init__(self, page: gr.Blocks) -> None:
-        self._page = page
+    def __init__(self, *pages: gr.Blocks) -> None:
+        self._pages = pages
         self._coming: Counter[str] = Counter()
         self._asking: Counter[str] = Counter()
 
@@ -58,10 +58,10 @@ class Crowd:
             yield
 
     def _queued(self, who: Identity) -> int:
-        queue = self._page._queue  # Gradio has no other way to ask
-        waiting = [kind.queue for kind in queue.event_queue_per_concurrency_id.values()]
-        answered = [job for job in queue.active_jobs if job]
-        events = chain.from_iterable((*waiting, *answered))
+        queues = [page._queue for page in self._pages]  # Gradio has no other way to ask
+        kinds = [kind for q in queues for kind in q.event_queue_per_concurrency_id.values()]
+        answered = [job for queue in queues for job in queue.active_jobs if job]
+        events = chain.from_iterable((*(kind.queue for kind in kinds), *answered))
         return sum(who_asks(event.request).owner == who.owner for event in events)
 
 

@@ -33,6 +33,14 @@ EXACT = frozenset(
     {"/", "/runs", "/uploads", "/who.json", "/theme.css", "/favicon.ico", JOIN, LISTEN}
 )
 
+API = "/api"
+API_READS = frozenset({f"{API}/config", f"{API}/gradio_api/info"})
+MCP = f"{API}/mcp/"
+NO_NAME = (
+    "Say who you are in the header Authorization: Bearer with the key that app.py prints, or on a "
+    "server with accounts Basic with name and password."
+)
+
 BUSY = "You have too much open here at once. Close other tabs of this page and try again."
 
 MAX_EVENT_BYTES = 512 * 2**10
@@ -48,11 +56,20 @@ class Gate:
         login: the server has a login page.
         crowd: the events that are in Gradio's queue.
         events: those that the page may send.
+        api_events: those that a client of the API may.
     """
 
-    def __init__(self, app: ASGIApp, login: bool, crowd: Crowd, events: PageEvents) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        login: bool,
+        crowd: Crowd,
+        events: PageEvents,
+        api_events: PageEvents,
+    ) -> None:
         self.app = app
         self._events = events
+        self._api_events = api_events
         self._crowd = crowd
         self._exact = EXACT.union(LOGIN if login else ())
         self._login = login
@@ -73,7 +90,9 @@ class Gate:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == LOGOUT and scope["method"] == "POST" and self._login:
+        if path.startswith(f"{API}/"):
+            await self._api(scope, receive, send)
+        elif path == LOGOUT and scope["method"] == "POST" and self._login:
             await self.app(scope, receive, send)
         elif path not in self._exact and not path.startswith(OWN + STATIC):
             await _refuse(404, "Not Found", scope, receive, send)
@@ -82,12 +101,39 @@ class Gate:
         else:
             await self.app(scope, receive, send)
 
+    async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Only what ``gradio_client`` and MCP clients need, and only for who is known."""
+        path, reads = scope["path"], scope["method"] == "GET"
+        if not scope["state"]["who"].owner:
+            await _refuse(401, NO_NAME, scope, receive, send)
+        elif path in (API + JOIN, API + LISTEN):
+            await self._session(scope, receive, send)
+        elif path == MCP and not reads:
+            await self._bounded(scope, receive, send)
+        elif path == MCP:
+            await _refuse(405, "There is no stream to listen to. Send POST.", scope, receive, send)
+        elif path in API_READS and reads:
+            await self.app(scope, receive, send)
+        else:
+            await _refuse(404, "Not Found", scope, receive, send)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, MAX_EVENT_BYTES)
+        except TooLarge:
+            reason = f"The request has more than {MAX_EVENT_BYTES // 2**10} KiB."
+            await _refuse(413, reason, scope, receive, send)
+        except TimeoutError:
+            await _refuse(408, "The request was cut off. Try again.", scope, receive, send)
+        else:
+            await self.app(scope, _replay(body, receive), send)
+
     async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
         who = scope["state"]["who"]
         if not who.owner:
             reason = "The server does not know this browser. Allow its cookie and reload the page."
             await _refuse(403, reason, scope, receive, send)
-        elif scope["path"] == JOIN:
+        elif scope["path"].endswith(JOIN):
             await self._join(who, scope, receive, send)
         else:
             await self._listen(who, scope, receive, send)
@@ -95,7 +141,8 @@ class Gate:
     async def _join(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(scope, receive, MAX_EVENT_BYTES)
-            event = self._events.read(body)
+            of_api = scope["path"].startswith(API)
+            event = (self._api_events if of_api else self._events).read(body)
         except TooLarge:
             reason = (
                 f"The page sent more than {MAX_EVENT_BYTES // 2**10} KiB. Shorten what is typed."

@@ -18,6 +18,7 @@ from pe_engine.config import RunConfig
 from pe_engine.data import Limits, PrivateDataset, open_dataset
 from pe_engine.errors import ConfigError, DataError
 from pe_engine.jobs import JobManager
+from pe_engine.runner import Run
 from pe_engine.starting import settled
 from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.identity import Identity
@@ -98,13 +99,18 @@ class Handlers:
     async def budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
         """What the budget means, as HTML; or what is wrong with it."""
         try:
-            sentence = await asyncio.to_thread(self._budget, who, fields)
+            sentence = await asyncio.to_thread(self.budget_told, who, fields)
         except PROBLEMS as problem:
             said = escape(sentence_of(problem))
             return f'<p class="meaning wrong" role="alert">{said}</p>'
         return f'<p class="meaning">{escape(sentence)}</p>'
 
-    def _budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
+    def budget_told(self, who: Identity, fields: Mapping[str, Any]) -> str:
+        """The same as a sentence.
+
+        Raises:
+            PEError, OSError, HTTPException: it cannot be used.
+        """
         start = fields["initial"] or ""
         if not who.may_open_paths and not names_own_run(start):
             start = ""  # a visitor's path is not opened
@@ -127,20 +133,37 @@ class Handlers:
         """
         source = read_source(source)
         try:
-            class_names = self._dataset(who, source, fields).class_names
-            config = read_config(fields, options, class_names)
-            if names_own_run(config.initial):
-                self._check_allowed(who, replace(config, initial=""))
-                config = replace(config, initial=start_path(self.manager, who, config.initial))
-            else:
-                self._check_allowed(who, config)
-            self._check_costs(config)
-            uploaded = source["kind"] == "upload"
-            path = self._path(who, source)
-            run = self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
+            run = self.begin(who, source, fields, options)
         except PROBLEMS as problem:
             return "", *UNCHANGED, problem_html(problem)
         return run.run_id, *self._after(who, source), ""
+
+    def begin(
+        self,
+        who: Identity,
+        source: Mapping[str, str],
+        fields: Mapping[str, Any],
+        options: Sequence[tuple[str, str]],
+    ) -> Run:
+        """Queue a run.
+
+        Args:
+            source: as ``read_source`` gives it.
+
+        Raises:
+            PEError, OSError, HTTPException: it is refused; nothing was made.
+        """
+        class_names = self._dataset(who, source, fields).class_names
+        config = read_config(fields, options, class_names)
+        if names_own_run(config.initial):
+            self._check_allowed(who, replace(config, initial=""))
+            config = replace(config, initial=start_path(self.manager, who, config.initial))
+        else:
+            self._check_allowed(who, config)
+        self._check_costs(config)
+        uploaded = source["kind"] == "upload"
+        path = self._path(who, source)
+        return self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
 
     def _check_allowed(self, who: Identity, config: RunConfig) -> None:
         if not who.may_open_paths:

@@ -56,9 +56,7 @@ def history_router(manager: JobManager, owner: bool) -> APIRouter:
 def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
     @router.get("")
     def runs(request: Request, skip: int = 0, most: int = PAGE) -> JSONResponse:
-        kept = manager.kept(who_asks(request).owns)
-        some = kept[max(skip, 0) :][: min(max(most, 0), PAGE)]
-        told = {"total": len(kept), "runs": [_entry(manager, run, owner) for run in some]}
+        told = list_runs(manager, who_asks(request), owner, skip, most)
         return JSONResponse(told, headers=NEVER)
 
     @router.get("/{run_id}/thumbnail/{generation}.png")
@@ -130,6 +128,20 @@ def _add_changing(router: APIRouter, manager: JobManager) -> None:
         with _sentences():
             kept = await asyncio.to_thread(write_title, run.folder, asked)
         return JSONResponse({"title": kept}, headers=NEVER)
+
+
+def list_runs(
+    manager: JobManager, who: Identity, owner: bool, skip: int, most: int
+) -> dict[str, Any]:
+    """Some of the runs of whoever asks, the newest first, and how many there are.
+
+    Args:
+        owner: whoever looks may know the private images' names.
+        most: up to ``PAGE`` runs are told of.
+    """
+    kept = manager.kept(who.owns)
+    some = kept[max(skip, 0) :][: min(max(most, 0), PAGE)]
+    return {"total": len(kept), "runs": [_entry(manager, run, owner) for run in some]}
 
 
 def _entry(manager: JobManager, run: Kept, owner: bool) -> dict[str, Any]:

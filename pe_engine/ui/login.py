@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import b64decode
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pe_engine.header import RUN_ID
@@ -50,6 +52,19 @@ class PasswordLogin:
         """Who sends a request; ``STRANGER`` where nobody is logged in."""
         name = self._sessions.name(read_cookie(scope, _cookie(scope)))
         return STRANGER if name is None else identity("account", name, account=name)
+
+    async def identify_basic(self, scope: Scope) -> Identity:
+        """Who a program says it is, by ``Authorization: Basic``; ``STRANGER`` if that is wrong,
+        after a while as on the login page."""
+        name, password = _basic(scope)
+        if not name:
+            return STRANGER
+        address = (scope.get("client") or ("", 0))[0]
+        async with self._attempts.place(address):
+            if self._accounts.check(name, password):
+                return identity("account", name.strip(), account=name.strip())
+            await asyncio.sleep(DELAY_SECONDS * self._attempts.failed(address))
+        return STRANGER
 
     def router(self) -> APIRouter:
         """The login page, what its form is sent to, and the way out."""
@@ -109,6 +124,8 @@ class LoginFirst:
             await self.app(scope, receive, send)
             return
         who = self.login.identify(scope)
+        if not who.owner and isinstance(self.login, PasswordLogin):
+            who = await self.login.identify_basic(scope)
         scope.setdefault("state", {})["who"] = who
         if who.owner or scope["path"] in (*LOGIN, LOGOUT):
             await self.app(scope, receive, send)
@@ -149,6 +166,18 @@ def login_page(content: str, status: int = 200) -> HTMLResponse:
 @cache
 def _template() -> str:
     return re.sub(r"\n\s+", "\n", (ASSETS / "login.html").read_text("utf-8"))
+
+
+def _basic(scope: Scope) -> tuple[str, str]:
+    """Name and password of the header; "" where it has none."""
+    kind, _, text = Headers(scope=scope).get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return "", ""
+    try:
+        name, _, password = b64decode(text.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return name, password
 
 
 def _cookie(scope: Scope) -> str:

@@ -23,6 +23,7 @@ DROPPED = frozenset({"kind", "token", "name", "note"})
 
 OF_A_FILE = frozenset({"path", "meta", "url", "orig_name"})
 MAX_KEYS = 16
+MAX_PARTS = 10_000
 
 
 class NoEvent(Exception):
@@ -63,9 +64,12 @@ class PageEvents:
 def _fits(component: Any, value: Any) -> bool:
     """Whether the page may send ``value`` for a component."""
     import gradio as gr  # not before the server has said where it may write
+    from gradio.components.api_component import Api
 
     if value is None:
         return True
+    if isinstance(component, Api):
+        return _is_plain(value)
     if isinstance(component, gr.HTML):
         flat = isinstance(value, Mapping) and DROPPED.issuperset(value)
         return flat and all(isinstance(part, (str, type(None))) for part in value.values())
@@ -82,6 +86,17 @@ def _is_flat(value: Any) -> bool:
         few = len(value) <= MAX_KEYS and OF_A_FILE.isdisjoint(value)
         return few and not any(isinstance(part, (dict, list)) for part in value.values())
     return not isinstance(value, list)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is one value, a list of such, or such by name, none of them a file."""
+    if isinstance(value, Mapping):
+        parts = list(value.values())
+        few = len(value) <= MAX_KEYS and OF_A_FILE.isdisjoint(value)
+    else:
+        parts = value if isinstance(value, list) else []
+        few = len(parts) <= MAX_PARTS
+    return few and not any(isinstance(part, (dict, list)) for part in parts)
 
 
 def _no_constant(name: str) -> Any:

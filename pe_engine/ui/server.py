@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -24,7 +24,7 @@ from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
 from pe_engine.takeout.saving import keep_copy
 from pe_engine.ui.caps import SHARED_CAPS, Caps
 from pe_engine.ui.crowd import Crowd
-from pe_engine.ui.gate import Gate
+from pe_engine.ui.gate import API, MCP, Gate
 from pe_engine.ui.history_routes import history_router
 from pe_engine.ui.local_visitors import LocalVisitors
 from pe_engine.ui.login import LoginFirst, PasswordLogin
@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     import gradio as gr
 
 MAX_WAITING_EVENTS = 256
-GRADIO_UPLOAD_LIMIT = "1mb"  # nothing is uploaded through Gradio
+MOUNTED: dict[str, Any] = {
+    "footer_links": [],
+    "run_history": False,
+    "allowed_paths": [],
+    "max_file_size": "1mb",  # nothing is uploaded through Gradio
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "mcp_server": False,  # ours is another
+}
 NO_LOGIN = (
     "Others could reach this server at {host}, so it must ask for a login. Name the accounts in "
     "the environment variable PE_AUTH=name:password, or by --auth name:password."
@@ -86,6 +94,8 @@ def build_app(
     import gradio as gr
 
     from pe_engine.presets import FIRST
+    from pe_engine.ui.api import Api
+    from pe_engine.ui.api_doors import api_page, mcp_app, mcp_server
     from pe_engine.ui.fields import preset_config
     from pe_engine.ui.handlers import Handlers
     from pe_engine.ui.layout import build_page
@@ -105,21 +115,21 @@ def build_app(
         # Loading torch takes seconds, which the first run should not have to wait for.
         loading = threading.Thread(target=resolve_device, args=("auto",), daemon=True)
         loading.start()
-        yield
+        async with mcp.session_manager.run():
+            yield
         manager.close()  # a run in progress stops after its batch and can be resumed
         shutil.rmtree(gradios, ignore_errors=True)
         loading.join()  # native code breaks down if the interpreter goes before
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     handlers = Handlers(uploads, manager, owner, limits)
-    page = build_page(handlers, Viewers(manager, owner), login is not None)
-    page.max_threads = MAX_CONNECTIONS  # Gradio answers no more events at once, streams included
-    page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
-    page.has_launched = True  # else Gradio takes any path that is sent for an uploaded file
+    page = _queued(build_page(handlers, Viewers(manager, owner), login is not None))
+    api = Api(handlers)
+    named, mcp = _queued(api_page(api)), mcp_server(api)
     key = OwnerKey(home) if login is None else None
     app.state.manager = manager
     app.state.key, app.state.address = key, f"/?{PARAMETER}={key.value}" if key else "/"
-    _protect(app, login, key, framed, page)
+    _protect(app, login, key, framed, page, named)
     app.include_router(who_router())
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
@@ -128,17 +138,14 @@ def build_app(
     app.include_router(picture_router(manager, owner))
     app.mount("/pictures", StaticFiles(directory=ASSETS / "pictures"))
     app.mount(ADDRESS, Modules())
+    app.mount(MCP.rstrip("/"), mcp_app(mcp))
+    gr.mount_gradio_app(app, named, path=API, show_error=True, **MOUNTED)
     return gr.mount_gradio_app(
         app,
         page,
         path="/",
-        footer_links=[],
-        run_history=False,
-        allowed_paths=[],
         show_error=False,
-        max_file_size=GRADIO_UPLOAD_LIMIT,
-        ssr_mode=False,
-        enable_monitoring=False,
+        **MOUNTED,
         theme=THEME,
         css_paths=style_sheets(),
         head=preloads(),
@@ -152,9 +159,16 @@ def _protect(
     key: OwnerKey | None,
     framed: bool,
     page: gr.Blocks,
+    named: gr.Blocks,
 ) -> None:
     """What every request passes before it is answered; the last one added is the first passed."""
-    app.add_middleware(Gate, login=login is not None, crowd=Crowd(page), events=PageEvents(page))
+    app.add_middleware(
+        Gate,
+        login=login is not None,
+        crowd=Crowd(page, named),
+        events=PageEvents(page),
+        api_events=PageEvents(named),
+    )
     if login is None:
         app.add_middleware(LocalVisitors, key=key)
     else:
@@ -165,6 +179,13 @@ def _protect(
     if isinstance(login, SpaceLogin):
         login.attach(app)
     app.add_middleware(SameOrigin, local_only=login is None, framed=framed)
+
+
+def _queued(page: gr.Blocks) -> gr.Blocks:
+    page.max_threads = MAX_CONNECTIONS  # Gradio answers no more events at once, streams included
+    page.queue(default_concurrency_limit=4, max_size=MAX_WAITING_EVENTS, api_open=False)
+    page.has_launched = True  # else Gradio takes any path that is sent for an uploaded file
+    return page
 
 
 def _closed(folder: Path) -> Path:
