@@ -227,7 +227,7 @@ def test_fields_that_no_page_sends_reach_no_handler(visitor):
 
 def test_sessions_are_forgotten_in_the_end(monkeypatch):
     monkeypatch.setattr(gate, "MAX_SESSIONS", 3)
-    kept = gate.Gate(None, login=False, crowd=None, events=None)
+    kept = gate.Gate(None, login=False, crowd=None, events=None, api_events=None)
     for name in "abcd":
         kept._remember(name)
     assert list(kept._joined) == ["b", "c", "d"]
