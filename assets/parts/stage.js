@@ -3,19 +3,22 @@
 // are ignored. Each part (status, gallery, votes, ...) is a module of its own that is told of every
 // view: show(view, generation), and of another run: reset().
 import { set } from "/parts/dom.js";
+import * as compare from "/parts/compare.js";
+import * as curve from "/parts/curve.js";
 import * as ending from "/parts/ending.js";
 import * as generation from "/parts/generation.js";
 import * as runs from "/parts/history.js";
 import * as keys from "/parts/keys.js";
 import * as more from "/parts/more.js";
 import * as notify from "/parts/notify.js";
+import * as preview from "/parts/preview.js";
 import * as status from "/parts/status.js";
 import * as take from "/parts/take.js";
 import * as votes from "/parts/votes.js";
 import * as zoom from "/parts/zoom.js";
 
 const PARTS = [
-  status, generation, votes, zoom, ending, more, runs, keys, notify, take,
+  status, preview, generation, compare, votes, curve, zoom, ending, more, runs, keys, notify, take,
 ];
 const NARROW = 1000; // CSS pixels: one column
 const WATCH_MS = 2000;
@@ -23,10 +26,17 @@ const TITLE = "Private Evolution Studio";
 
 const wanted = () => new URLSearchParams(location.search).get("run") || "";
 
-function setAddress(runId) {
+function pinnedAt() { // the generation that the address names, so that a reload shows it again
+  const named = new URLSearchParams(location.search).get("generation");
+  return /^\d{1,4}$/.test(named ?? "") ? Number(named) : null;
+}
+
+function setAddress(runId, generation = null) {
   const url = new URL(location.href);
-  if (runId) url.searchParams.set("run", runId);
-  else url.searchParams.delete("run");
+  for (const [name, value] of [["run", runId || null], ["generation", generation]]) {
+    if (value === null) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
   history.replaceState(history.state, "", url);
 }
 
@@ -44,14 +54,19 @@ export function start({ element, props, trigger, watch }) {
     get newest() { return stage.view?.generations?.at(-1)?.generation; },
     get shown() { return pinned ?? stage.newest; }, // the generation on screen
     get pinned() { return pinned !== null; },
-    choose(g) { pinned = g; stage.refresh(); }, // null: follow the newest
+    choose(g) { pin(g); stage.refresh(); }, // null: follow the newest
     refresh() { if (stage.view?.run_id) show(); },
     leave,
   };
   const parts = PARTS.map((part) => part.mount(stage));
 
+  function pin(g) {
+    pinned = g;
+    setAddress(wanted(), g);
+  }
+
   function show() {
-    if (pinned !== null && !(pinned < stage.newest)) pinned = null;
+    if (pinned !== null && pinned >= stage.newest) pin(null);
     const shown = stage.view.generations.find((g) => g.generation === stage.shown);
     for (const part of parts) part.show?.(stage.view, shown);
   }
@@ -61,7 +76,7 @@ export function start({ element, props, trigger, watch }) {
     if ((incoming.run_id || "") !== wanted()) return;
     const before = stage.view;
     if (before?.run_id !== incoming.run_id) {
-      pinned = null;
+      pinned = pinnedAt();
       for (const part of parts) part.reset?.();
     }
     stage.view = incoming;

@@ -21,6 +21,18 @@ export function mount(stage) {
       fold.querySelector("ul").replaceChildren(...notices.map((text) => make("li", "", text)));
   }
 
+  function showMarks(meter, { generations, epsilon }) { // where each generation has brought ε to
+    const spent = generations.filter((generation) => generation.votes);
+    if (meter.querySelectorAll(".mark").length === spent.length) return;
+    meter.querySelectorAll(".mark").forEach((mark) => mark.remove());
+    meter.append(...spent.map((generation) => {
+      const mark = make("span", "mark");
+      mark.style.left = `${100 * Math.min(generation.epsilon / epsilon, 1)}%`;
+      mark.title = `Generation ${generation.generation}: ε = ${generation.epsilon}`;
+      return mark;
+    }));
+  }
+
   function showSpent({ spent, epsilon, delta }) {
     set(find(".spent-text"), `ε spent ${spent.toFixed(2)} of ${epsilon} · δ = ${delta}`);
     const meter = find(".meter");
@@ -48,6 +60,8 @@ export function mount(stage) {
       showNotices(view.notices);
       showActions(view);
       showSpent(view);
+      showMarks(find(".meter"), view);
+      set(find(".pace"), view.pace);
       find(".get-zip").href = `/runs/${view.run_id}/synthetic.zip`;
       find(".get-zip").hidden = !view.zip;
       find(".get-report").href = `/runs/${view.run_id}/report.html`;
