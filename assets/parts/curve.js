@@ -27,6 +27,12 @@ export function mount({ find }) {
       ...points.filter((p, i) => i % every === 0).map((p) =>
         draw("text", { x: x(p.generation), y: HEIGHT - 4, "text-anchor": "middle" }, p.generation)),
     );
+    const end = points.at(-1), high = end.effective > most / 2;
+    svg.append(
+      draw("text", { x: WIDTH - EDGE, y: y(most) + 16, "text-anchor": "end" }, `all ${most.toLocaleString("en")} images`),
+      draw("text", { class: "curve-value", x: WIDTH - EDGE, y: y(end.effective) + (high ? 34 : -10), "text-anchor": "end" },
+        end.effective.toLocaleString("en")),
+    );
     svg.setAttribute("aria-label", `Effective number of parents, ${points.length} generations: `
       + `from ${points[0].effective} to ${points.at(-1).effective} of ${points.at(-1).of} images`);
     const cells = ({ generation, effective, of }) => [generation, effective, of].map((n) => make("td", "", n.toLocaleString("en")));

@@ -13,8 +13,8 @@ IMAGES_IN_ALL = 84
 IMAGES_WITHOUT_CLASSES = 70
 CAPTIONS = {
     "own": "Sorted by the noisy votes for these images, most votes first.",
-    "parents": "Sorted by the noisy votes for each image's parent, most votes first. "
-    "The votes for these images themselves come with the next generation.",
+    "parents": "Sorted by the noisy votes for each image's parent, most votes first: there are "
+    "none for these images themselves.",
     "made": "In the order in which they were made.",
     "none": "In the order in which they were made: there are no votes yet to sort by.",
 }
