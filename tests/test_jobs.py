@@ -1,6 +1,7 @@
 """Whose runs are, how many there may be, and how many are kept in memory."""
 
 import shutil
+import threading
 import time
 import zipfile
 from dataclasses import replace
@@ -47,6 +48,18 @@ def test_who_owns_a_run_is_kept_through_a_restart(home, quick, digits):
     assert second.exists(owned.run_id) and not second.exists("0" * 32)
     assert not second.exists("../runs")
     second.close()
+
+
+def test_each_run_that_is_done_is_told_of_and_no_other(home, quick, long, digits):
+    told, heard = [], threading.Event()
+    queue = JobManager(home, finished=lambda folder: (told.append(folder), heard.set()))
+    stopped = queue.submit(long, digits)
+    queue.stop(stopped.run_id)
+    stopped.wait(60)
+    done = queue.submit(quick, digits)
+    assert heard.wait(60)
+    queue.close()
+    assert told == [done.folder] and (told[0] / "synthetic.zip").is_file()
 
 
 def test_a_run_has_its_owner_as_soon_as_it_is_there(home, quick, digits, monkeypatch):
