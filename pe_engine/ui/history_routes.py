@@ -141,10 +141,10 @@ def list_runs(
     """
     kept = manager.kept(who.owns)
     some = kept[max(skip, 0) :][: min(max(most, 0), PAGE)]
-    return {"total": len(kept), "runs": [_entry(manager, run, owner) for run in some]}
+    return {"total": len(kept), "runs": [entry(manager, run, owner) for run in some]}
 
 
-def _entry(manager: JobManager, run: Kept, owner: bool) -> dict[str, Any]:
+def entry(manager: JobManager, run: Kept, owner: bool) -> dict[str, Any]:
     """A run as the list tells of it."""
     try:
         snapshot = shown(manager.glance(run), owner)

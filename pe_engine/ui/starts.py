@@ -35,11 +35,14 @@ def start_path(manager: JobManager, who: Identity, text: str) -> str:
 
     Raises:
         HTTPException: it names a run that is not here for whoever asks.
+        ConfigError: that run has no such generation.
     """
     found = _OWN_RUN.fullmatch(text.strip())
     if not found:
         return text
-    return f"{find_run(manager, found[1], who).folder}:{found[2]}"
+    run, generation = find_run(manager, found[1], who), int(found[2])
+    _check_generation(run, generation)
+    return f"{run.folder}:{generation}"
 
 
 def settings_like(run: Run, owner: bool) -> tuple[RunConfig, Collection[str]]:
