@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from pe_engine.boundary import shown
-from pe_engine.build import EXAMPLE
 from pe_engine.config import RunConfig
-from pe_engine.data import Limits, PrivateDataset, open_dataset
-from pe_engine.errors import ConfigError, DataError
+from pe_engine.data import Limits
+from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run
 from pe_engine.starting import settled
 from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.identity import Identity
+from pe_engine.ui.private_images import PrivateImages, no_question, read_source
 from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, note_html, problem_html, sentence_of
-from pe_engine.ui.settings import budget_sentence, names, number, read_class_map, read_config
+from pe_engine.ui.settings import budget_sentence, number, read_config
 from pe_engine.ui.starts import names_own_run, settings_after, settings_like, start_path
 from pe_engine.ui.uploads import Uploads
 from pe_engine.ui.who_routes import NO_KEY
 
-NO_QUESTION = gr.update(visible=False, value=False)
 UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
 FILLED_IN = "The fields say what that run was given. Change what you like, then press Run."
 DROP_AGAIN = "The fields are filled in to go on. Drop the same images again, then press Run."
@@ -51,48 +48,7 @@ class Handlers:
         self.uploads = uploads
         self.manager = manager
         self.owner = owner
-        self.limits = limits
-
-    # The data ---------------------------------------------------------------------------------
-
-    def describe_source(
-        self, who: Identity, source: Mapping[str, Any] | None, fields: Mapping[str, Any]
-    ) -> tuple[str, dict[str, Any], str]:
-        """The private images as HTML, the question about class names, and the problem as HTML.
-
-        The answer to the question was about other names, so it is withdrawn.
-
-        Args:
-            fields: what ``NAMING_FIELDS`` say.
-        """
-        source = read_source(source)
-        if not source["kind"]:
-            return "", NO_QUESTION, ""
-        try:
-            dataset = self._dataset(who, source, fields)
-        except PROBLEMS as problem:
-            return "", NO_QUESTION, problem_html(problem)
-        ask = source["kind"] == "upload" and any(len(name) > 1 for name in dataset.class_names)
-        return summary_html(dataset), gr.update(visible=ask, value=False), ""
-
-    def _path(self, who: Identity, source: Mapping[str, str]) -> Path:
-        if source["kind"] == "example":
-            return EXAMPLE
-        if source["kind"] == "upload":
-            return self.uploads.path(who.owner, source["token"])
-        raise DataError("There are no private images yet. Drop some, or try the example.")
-
-    def _dataset(
-        self, who: Identity, source: Mapping[str, str], fields: Mapping[str, Any]
-    ) -> PrivateDataset:
-        return open_dataset(
-            self._path(who, source),
-            fields["classes"],
-            self.limits,
-            class_names=names(fields["class_names"]),
-            class_map=read_class_map(fields["class_map"]),
-            persons=fields["persons"],
-        )
+        self.images = PrivateImages(uploads, limits)
 
     # The budget -------------------------------------------------------------------------------
 
@@ -153,7 +109,7 @@ class Handlers:
         Raises:
             PEError, OSError, HTTPException: it is refused; nothing was made.
         """
-        class_names = self._dataset(who, source, fields).class_names
+        class_names = self.images.dataset(who, source, fields).class_names
         config = read_config(fields, options, class_names)
         if names_own_run(config.initial):
             self._check_allowed(who, replace(config, initial=""))
@@ -162,7 +118,7 @@ class Handlers:
             self._check_allowed(who, config)
         self._check_costs(config)
         uploaded = source["kind"] == "upload"
-        path = self._path(who, source)
+        path = self.images.path(who, source)
         return self.manager.submit(config, path, delete_source=uploaded, owner=who.owner)
 
     def _check_allowed(self, who: Identity, config: RunConfig) -> None:
@@ -230,7 +186,7 @@ class Handlers:
                 self.manager.resume(run_id)
                 return *UNCHANGED, ""
             uploaded = source["kind"] == "upload"
-            self.manager.resume(run_id, self._path(who, source), delete_source=uploaded)
+            self.manager.resume(run_id, self.images.path(who, source), delete_source=uploaded)
         except PROBLEMS as problem:
             return *UNCHANGED, problem_html(problem)
         return *self._after(who, source), ""
@@ -252,8 +208,9 @@ class Handlers:
         if source["kind"] != "upload":
             return UNCHANGED
         self.uploads.remove(who.owner, source["token"])  # the folder: the zip is with the run
-        used = {"kind": "", "note": "The run took these images; drop them again for another run."}
-        return used, "", NO_QUESTION
+        note = "The run took these images; drop them again for another run."
+        used = {"kind": "", "token": source["token"], "note": note}
+        return used, "", no_question()
 
 
 def _check_public(who: Identity, config: RunConfig) -> None:
@@ -261,27 +218,3 @@ def _check_public(who: Identity, config: RunConfig) -> None:
         check_public(config)
     except NotPublic as error:
         raise ConfigError(f"{error} {NO_KEY}" if who.local else str(error)) from error
-
-
-def summary_html(dataset: PrivateDataset) -> str:
-    """What was found in the private images, and a fold with what was skipped and why.
-
-    For the owner only: reasons are counted, file names are not shown.
-    """
-    parts = [f'<p class="found">{escape(dataset.describe())}</p>']
-    if said := dataset.found_classes_notice():
-        parts.append(f'<p class="drop-note">{escape(said)}</p>')
-    if dataset.skipped:
-        reasons = Counter(skipped.reason for skipped in dataset.skipped)
-        items = "".join(f"<li>{n:,} × {escape(reason)}</li>" for reason, n in reasons.most_common())
-        parts.append(
-            f"<details><summary>{len(dataset.skipped):,} files are skipped</summary>"
-            f"<ul>{items}</ul></details>"
-        )
-    return "".join(parts)
-
-
-def read_source(value: Any) -> dict[str, str]:
-    """The drop zone's value, which may be anything that a browser can send: kind and token."""
-    sent = value if isinstance(value, Mapping) else {}
-    return {name: str(sent.get(name) or "") for name in ("kind", "token")}

@@ -9,11 +9,12 @@ from gradio.components import Component
 
 from pe_engine.presets import PRESETS
 from pe_engine.ui import fields as form_fields
-from pe_engine.ui.fields import BUDGET_FIELDS, NAMING_FIELDS, Form
+from pe_engine.ui.data_events import data_card, wire_data
+from pe_engine.ui.fields import BUDGET_FIELDS, Form
 from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import who_asks
 from pe_engine.ui.live import NO_RUN
-from pe_engine.ui.parts import ASSETS, markup, starter
+from pe_engine.ui.parts import markup, starter
 from pe_engine.ui.viewers import Viewers
 
 STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run", "like_run")
@@ -47,13 +48,14 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
         gr.HTML(header, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
-                source, summary, preset, meaning, problem, run_button = _setup(form, place)
+                card, preset, meaning, problem, run_button = _setup(form, place)
             with gr.Column(elem_id="stage"):
                 live = _script_html(
                     NO_RUN, "live", markup("stage", place), starter("stage", STAGE_EVENTS)
                 )
-        _wire_setup(handlers, form, source, summary, meaning, problem)
-        told = [source, summary, form.fields["public_class_names"], problem]
+        wire_data(handlers.images, form, card, problem)
+        _wire_setup(handlers, form, meaning)
+        told = [card.source, card.summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button)
         _wire_live(handlers, viewers, page, live, told)
         _wire_fill(handlers, page, form, preset)
@@ -61,16 +63,9 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
     return page
 
 
-def _setup(form: Form, place: str) -> tuple[Component, ...]:
+def _setup(form: Form, place: str) -> tuple[Any, ...]:
     with gr.Column(elem_classes="card"):
-        gr.HTML("<h2>Your private images</h2>", apply_default_css=False)
-        template = (ASSETS / "js" / "drop.html").read_text("utf-8").replace("PLACE", place)
-        script = (ASSETS / "js" / "drop.js").read_text("utf-8")
-        source = _script_html({"kind": ""}, "source", template, script)
-        summary = gr.HTML(elem_id="summary", apply_default_css=False)
-        form_fields.class_map_field(form)
-        form_fields.public_names_field(form)
-        form_fields.name_field(form)
+        card = data_card(form, place)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>What to make</h2>", apply_default_css=False)
         preset = form_fields.preset_field(form)
@@ -87,7 +82,7 @@ def _setup(form: Form, place: str) -> tuple[Component, ...]:
     with gr.Column(elem_id="run-bar"):
         problem = gr.HTML(elem_id="problem", apply_default_css=False)
         run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
-    return source, summary, preset, meaning, problem, run_button
+    return card, preset, meaning, problem, run_button
 
 
 def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTML:
@@ -100,47 +95,8 @@ def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTM
     )
 
 
-def _wire_setup(
-    handlers: Handlers,
-    form: Form,
-    source: gr.HTML,
-    summary: gr.HTML,
-    meaning: gr.HTML,
-    problem: gr.HTML,
-) -> None:
+def _wire_setup(handlers: Handlers, form: Form, meaning: gr.HTML) -> None:
     fields = form.fields
-
-    # At once, so that no run starts with what was said of other images.
-    source.source_changed(None, None, fields["public_class_names"], js="() => false")
-
-    # One handler for both: a run started at once must not miss the name.
-    def describe_and_name(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
-        name = value.get("name", "") if isinstance(value, dict) else ""
-        return *describe(request, value, *naming), name
-
-    def describe(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
-        said = dict(zip(NAMING_FIELDS, naming, strict=True))
-        return handlers.describe_source(who_asks(request), value, said)
-
-    naming = [fields[name] for name in NAMING_FIELDS]
-    source.source_changed(
-        describe_and_name,
-        [source, *naming],
-        [summary, fields["public_class_names"], problem, fields["dataset_name"]],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    gr.on(
-        [
-            *(fields[name].input for name in ("classes", "persons")),
-            fields["class_names"].blur,  # and not at every letter
-        ],
-        describe,
-        [source, *naming],
-        [summary, fields["public_class_names"], problem],
-        trigger_mode="always_last",
-        **QUIET,
-    )
 
     async def budget(request: gr.Request, *values: Any) -> str:
         return await handlers.budget(

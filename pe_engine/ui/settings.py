@@ -99,8 +99,8 @@ def shown_fields(config: RunConfig) -> dict[str, Any]:
     special = {
         "prompts": "\n".join(lines),
         "num_samples": ", ".join(map(str, config.num_samples)),
-        "class_names": ", ".join(config.class_names),
-        "class_map": json.dumps(config.class_map, ensure_ascii=False) if config.class_map else "",
+        "class_names": write_names(config.class_names),
+        "class_map": write_class_map(config.class_map),
         "degrees": ", ".join(map(str, config.degrees)) or "auto",
         "threshold": "auto" if config.threshold is None else str(config.threshold),
         "epsilon_cap": "" if config.epsilon_cap is None else str(config.epsilon_cap),
@@ -198,6 +198,17 @@ def names(value: Any) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
 
 
+def write_names(class_names: Sequence[str]) -> str:
+    """What ``names`` reads.
+
+    Raises:
+        ConfigError: a name has a comma.
+    """
+    if odd := next((name for name in class_names if "," in name), ""):
+        raise ConfigError(f"The class {odd!r} has a comma in its name. Rename it first.")
+    return ", ".join(class_names)
+
+
 def read_class_map(value: Any) -> dict[str, str]:
     """What classes are called, as the page's table of them wrote it: JSON, or nothing.
 
@@ -211,3 +222,18 @@ def read_class_map(value: Any) -> dict[str, str]:
     if not isinstance(read, dict) or not all(isinstance(new, str) for new in read.values()):
         raise ConfigError("The names of the classes cannot be read. Reload the page.")
     return read
+
+
+def write_class_map(class_map: Mapping[str, str]) -> str:
+    """What ``read_class_map`` reads."""
+    return json.dumps(dict(class_map), ensure_ascii=False) if class_map else ""
+
+
+def check_class_map(fields: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a class cannot be called as the fields say."""
+    RunConfig(
+        dataset_name="any",
+        classes=fields["classes"],
+        class_names=names(fields["class_names"]),
+        class_map=read_class_map(fields["class_map"]),
+    )

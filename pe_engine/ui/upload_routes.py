@@ -50,10 +50,10 @@ def upload_router(uploads: Uploads) -> APIRouter:
             return {"token": await _answer(uploads.begin, owner)}
 
     @router.post("/{token}/files")
-    async def files(token: str, request: Request) -> dict[str, int]:
+    async def files(token: str, request: Request, batch: int | None = None) -> dict[str, int]:
         async with sender(request) as owner:
             body = await _body(request)
-            return {"files": await _answer(uploads.add_files, owner, token, body)}
+            return {"files": await _answer(uploads.add_files, owner, token, body, batch)}
 
     @router.post("/{token}/zip")
     async def zip_piece(token: str, offset: int, request: Request) -> dict[str, int]:

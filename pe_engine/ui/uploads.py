@@ -57,6 +57,7 @@ class _Upload:
     archive: zipfile.ZipFile | None = None
     stream: BinaryIO | None = None
     names: set[str] = field(default_factory=set)
+    batches: int = 0
 
     def close(self) -> None:
         for writer in (self.archive, self.stream):
@@ -109,22 +110,30 @@ class Uploads:
         write_owner(folder, owner)
         return token
 
-    def add_files(self, owner: str, token: str, body: bytes) -> int:
+    def add_files(self, owner: str, token: str, body: bytes, batch: int | None = None) -> int:
         """Append the files framed in ``body`` and return how many the upload now holds.
+
+        A batch that is here already, since only the answer was lost, is not taken again.
 
         Args:
             owner, token: as of ``begin``.
             body: per file: name length (uint16, little-endian), data length (uint32), the name
                 (UTF-8, relative, '/' between folders), the data.
+            batch: 0, 1, 2, ... of those sent; None where nothing is ever sent again.
 
         Raises:
-            DataError: a broken frame, an unsafe name, or more than the server takes.
+            DataError: a batch out of order, a broken frame, an unsafe name, or more than the server
+                takes.
         """
         upload = self._get(owner, token)
         with upload.lock:
             _check_open(upload)
             if upload.stream is not None:
                 raise DataError("This upload is a zip already. Start a new upload for files.")
+            if batch is not None and batch < upload.batches:
+                return len(upload.names)
+            if batch is not None and batch > upload.batches:
+                raise DataError("A part of the upload is missing. Drop the images again.")
             if upload.archive is None:
                 _create(upload.path)
                 upload.archive = zipfile.ZipFile(upload.path, "w")
@@ -137,6 +146,7 @@ class Uploads:
                 upload.archive.writestr(info, data)
                 upload.names.add(name)
                 upload.size += len(data)
+            upload.batches += 1
             return len(upload.names)
 
     def add_zip_piece(self, owner: str, token: str, offset: int, piece: bytes) -> int:
@@ -150,6 +160,8 @@ class Uploads:
             _check_open(upload)
             if upload.archive is not None:
                 raise DataError("This upload holds files already. Start a new upload for a zip.")
+            if 0 < len(piece) == upload.size - offset:  # only the answer was lost
+                return upload.size
             if offset != upload.size:
                 raise DataError(
                     f"A piece of the zip starts at byte {offset}, but {upload.size} bytes are "
@@ -164,14 +176,13 @@ class Uploads:
             return upload.size
 
     def finish(self, owner: str, token: str) -> None:
-        """Close the upload; from now on ``path`` answers.
+        """Close the upload; from now on ``path`` answers. One that is closed already stays so.
 
         Raises:
             DataError: nothing was sent, or the zip cannot be read.
         """
         upload = self._get(owner, token)
         with upload.lock:
-            _check_open(upload)
             upload.close()
             upload.finished = True
         if not upload.path.is_file() or not zipfile.is_zipfile(upload.path):

@@ -13,9 +13,10 @@ from test_settings import FIELDS
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
-from pe_engine.ui.handlers import NO_QUESTION, UNCHANGED, Handlers
+from pe_engine.ui.handlers import UNCHANGED, Handlers
 from pe_engine.ui.identity import identity
 from pe_engine.ui.local_visitors import machines_owner
+from pe_engine.ui.private_images import no_question
 from pe_engine.ui.uploads import Uploads
 
 ME = machines_owner()
@@ -51,7 +52,7 @@ def test_an_upload_is_the_runs_once_it_has_started(handlers, digits):
     run_id, used, summary, question, problem = handlers.start(ME, source, QUICK, [])
     assert problem == summary == ""
     assert used["kind"] == "" and "drop them again" in used["note"]
-    assert question == NO_QUESTION
+    assert question == no_question()
     assert list(handlers.uploads.folder.iterdir()) == []
     handlers.uploads.remove(ME.owner, source["token"])  # pressed before the answer came
     run = handlers.manager.get(run_id)
@@ -96,7 +97,7 @@ def test_what_was_said_of_class_names_is_asked_anew_of_other_images(handlers, di
         ({"kind": ""}, False),
         ({"kind": "upload", "token": "0" * 32}, False),
     ]:
-        question = handlers.describe_source(ME, source, FIELDS)[1]
+        question = handlers.images.describe(ME, source, FIELDS)[1]
         assert (question["visible"], question["value"]) == (visible, False)
 
 
@@ -188,7 +189,7 @@ def test_a_run_that_kept_no_features_goes_on_with_the_images_dropped_again(
         for name in old.namelist()[1:]:
             new.writestr(name, old.read(name))
     used, summary, question, problem = handlers.resume(ME, run_id, upload(handlers, others))
-    assert used["kind"] == summary == problem == "" and question == NO_QUESTION
+    assert used["kind"] == summary == problem == "" and question == no_question()
     assert "not the images" in run.wait(60).error
 
     made = len(run.snapshot.generations)
@@ -217,8 +218,8 @@ def test_a_run_that_has_its_features_leaves_the_drop_zone_alone(handlers, digits
 
 
 def test_a_shared_server_has_tighter_limits(handlers, digits):
-    handlers.limits = Limits(members=3)
-    problem = handlers.describe_source(ME, upload(handlers, digits), FIELDS)[-1]
+    handlers.images.limits = Limits(members=3)
+    problem = handlers.images.describe(ME, upload(handlers, digits), FIELDS)[-1]
     assert "3" in problem and "files" in problem
 
 

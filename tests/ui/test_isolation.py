@@ -72,7 +72,14 @@ OF_RUNS = {
     "delete",
     "like",
 }
-OF_UPLOADS = {"describe_and_name", "describe", "start"}
+OF_UPLOADS = {
+    "describe_and_name",
+    "describe",
+    "name_classes",
+    "declare_classes",
+    "take_census",
+    "start",
+}
 OTHERS = {"budget", "lambda", "leave", "fill"}
 
 

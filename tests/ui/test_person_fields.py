@@ -50,16 +50,16 @@ def page(home, ward):
 
 
 def test_the_summary_says_how_many_persons_there_are(page):
-    summary, _, problem = page.handlers.describe_source(ME, page.source, PERSONS)
+    summary, *_, problem = page.handlers.images.describe(ME, page.source, PERSONS)
     assert problem == ""
     assert "5 images of 3 persons (&#x27;anna&#x27; is one, with 3 of them) in 3" in summary
-    assert "they were found in the images" in summary
+    assert "They were found in the images" in summary
     declared = PERSONS | {"class_names": "dog, cat, owl"}
-    summary, _, _ = page.handlers.describe_source(ME, page.source, declared)
+    summary, *_ = page.handlers.images.describe(ME, page.source, declared)
     assert "4 images of 2 persons (" in summary
     assert "belongs to none of the declared classes" in summary
-    assert "they were found in the images" not in summary
-    alone = page.handlers.describe_source(ME, page.source, FIELDS)[0]
+    assert "They were found in the images" not in summary
+    alone = page.handlers.images.describe(ME, page.source, FIELDS)[0]
     assert "person" not in alone
 
 
@@ -72,7 +72,7 @@ def test_the_summary_says_how_many_persons_there_are(page):
     ],
 )
 def test_what_does_not_go_together_is_a_sentence(page, said, words):
-    assert words in page.handlers.describe_source(ME, page.source, PERSONS | said)[2]
+    assert words in page.handlers.images.describe(ME, page.source, PERSONS | said)[-1]
 
 
 def test_the_budget_is_for_each_person(page):
