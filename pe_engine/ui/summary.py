@@ -123,7 +123,9 @@ def _skipped(skipped: Sequence[Skipped]) -> str:
 
 
 def census_html(census: Census) -> str:
-    """Image sizes, copies, what cannot be read and how long reading takes."""
+    """Image sizes, copies, what cannot be read and how long reading takes; "" of no image."""
+    if not census.images:
+        return ""
     lines = [("Sizes", _sizes(census)), ("Copies", _copies(census))]
     if census.unreadable:
         reasons = "; ".join(f"{n:,} × {why}" for why, n in census.unreadable.most_common(5))

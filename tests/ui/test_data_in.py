@@ -7,7 +7,6 @@ from base64 import b64encode
 
 import numpy as np
 import pytest
-from chromium import owners_cookie
 from playwright.sync_api import expect
 from test_page import open_page, set_budget, start, wait_for
 
@@ -59,14 +58,10 @@ def drop(page, files):
 
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES)
-def page(request, browser, app_home, address):
-    context = browser.new_context(base_url=address, viewport=request.param)
-    context.add_cookies([owners_cookie(app_home, address)])
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    open_page(page)
-    yield page
-    context.close()
+def page(request, tab):
+    tab.set_viewport_size(request.param)
+    open_page(tab, "text")
+    return tab
 
 
 def test_from_a_dropped_folder_to_classes_of_ones_own(page, nested, app_home):
@@ -133,7 +128,7 @@ def test_a_folder_on_this_computer_is_opened_where_it_lies(tab, nested, tmp_path
     for name, data in nested.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    open_page(tab)
+    open_page(tab, "text")
     path = tab.get_by_label("Or a folder or zip on this computer")
     for typed, said in [
         (tmp_path / "gone", "There is no such folder or zip"),
@@ -155,8 +150,14 @@ def test_a_folder_on_this_computer_is_opened_where_it_lies(tab, nested, tmp_path
     assert len(list((tmp_path / "ward").rglob("*.png"))) == 17  # they stay where they are
 
 
-def test_an_upload_that_the_network_loses_goes_on(tab, nested, app_home):
-    open_page(tab)
+@pytest.fixture
+def lossy(tab):
+    """A page that may complain of its network."""
+    return tab.context.new_page()
+
+
+def test_an_upload_that_the_network_loses_goes_on(lossy, nested):
+    open_page(lossy, "text")
     cut = {"left": 2}
 
     def lose(route):
@@ -170,36 +171,36 @@ def test_an_upload_that_the_network_loses_goes_on(tab, nested, app_home):
             route.continue_()
         cut["left"] -= 1
 
-    tab.route("**/uploads/*/files*", lose)
-    drop(tab, nested)
-    expect(tab.locator("#summary .found")).to_contain_text("17 images")  # by itself
-    tab.get_by_role("button", name="Remove").click()
+    lossy.route("**/uploads/*/files*", lose)
+    drop(lossy, nested)
+    expect(lossy.locator("#summary .found")).to_contain_text("17 images")  # by itself
+    lossy.get_by_role("button", name="Remove").click()
 
-    tab.unroute("**/uploads/*/files*")
-    tab.route("**/uploads/*/finish", lambda route: route.abort())
-    drop(tab, nested)
-    expect(tab.locator(".drop-broken")).to_contain_text("The connection to the server broke")
-    tab.unroute("**/uploads/*/finish")
-    tab.get_by_role("button", name="Try again").click()
-    expect(tab.locator("#summary .found")).to_contain_text("17 images")
-    tab.get_by_role("button", name="Remove").click()
-    expect(tab.locator("#summary")).to_be_hidden()
+    lossy.unroute("**/uploads/*/files*")
+    lossy.route("**/uploads/*/finish", lambda route: route.abort())
+    drop(lossy, nested)
+    expect(lossy.locator(".drop-broken")).to_contain_text("The connection to the server broke")
+    lossy.unroute("**/uploads/*/finish")
+    lossy.get_by_role("button", name="Try again").click()
+    expect(lossy.locator("#summary .found")).to_contain_text("17 images")
+    lossy.get_by_role("button", name="Remove").click()
+    expect(lossy.locator("#summary")).to_be_hidden()
 
 
-def test_images_dropped_while_a_run_takes_others_stay(tab, nested, tmp_path):
-    open_page(tab, "text")
-    tab.locator(".files-input").set_input_files(zip_of(nested, tmp_path))
-    expect(tab.locator("#summary .found")).to_contain_text("17 images")
-    tab.get_by_label("The class names may be public").check()
-    set_budget(tab, iterations=1, samples=30)
-    tab.route("**/uploads/*", lambda route: route.abort())  # the server hears of Remove too late
-    tab.get_by_role("button", name="Run", exact=True).click()
-    tab.get_by_role("button", name="Remove").click()
-    drop(tab, {name: data for name, data in nested.items() if "/misc/" not in name})
-    wait_for(tab, "done")
-    expect(tab.locator(".drop-ready")).to_contain_text("ward")
-    expect(tab.locator("#summary .found")).to_contain_text("14 images in 2 classes")
-    assert tab.evaluate("document.querySelector('.drop').dataset.state") == "ready"
+def test_images_dropped_while_a_run_takes_others_stay(lossy, nested, tmp_path):
+    open_page(lossy, "text")
+    lossy.locator(".files-input").set_input_files(zip_of(nested, tmp_path))
+    expect(lossy.locator("#summary .found")).to_contain_text("17 images")
+    lossy.get_by_label("The class names may be public").check()
+    set_budget(lossy, iterations=1, samples=30)
+    lossy.route("**/uploads/*", lambda route: route.abort())  # the server hears of Remove too late
+    lossy.get_by_role("button", name="Run", exact=True).click()
+    lossy.get_by_role("button", name="Remove").click()
+    drop(lossy, {name: data for name, data in nested.items() if "/misc/" not in name})
+    wait_for(lossy, "done")
+    expect(lossy.locator(".drop-ready")).to_contain_text("ward")
+    expect(lossy.locator("#summary .found")).to_contain_text("14 images in 2 classes")
+    assert lossy.evaluate("document.querySelector('.drop').dataset.state") == "ready"
 
 
 def zip_of(files, folder):
