@@ -143,7 +143,7 @@ def census_html(census: Census) -> str:
 
 
 def _sizes(census: Census) -> str:
-    extremes = [f"{width:,} × {height:,}" for width, height in census.extremes()]
+    extremes = [f"{width:,}\u00a0×\u00a0{height:,}" for width, height in census.extremes()]
     if not extremes:
         return "none could be read."
     if len(census.sizes) == 1:

@@ -166,7 +166,7 @@ def test_a_run_leaves_what_a_path_names_where_it_is(page, digits):
 
 def test_sizes_and_copies_are_the_owners(page):
     told = page.images.census(OWNER, page.source)
-    assert "all 28 × 28 pixels" in told
+    assert "all 28\u00a0×\u00a028 pixels" in told
     assert "1 file is the same as another" in told
     for who in (KEYLESS, ACCOUNT, replace(KEYLESS, owner="")):
         assert page.images.census(who, page.source) == ""
