@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pe_engine.errors import Interrupted
 from pe_engine.generators import checkpoints
 from pe_engine.generators.prompts import Prompts
 from pe_engine.generators.recipes import Recipe
@@ -27,11 +29,13 @@ class Denoiser:
         text_to_image: a pipeline; the image-to-image one is made of the same components.
         recipe: how many steps, and so on.
         prompts: of this checkpoint's text encoder.
+        stop: once it is set, a batch ends before its next step by raising ``Interrupted``.
     """
 
     text_to_image: DiffusionPipeline
     recipe: Recipe
     prompts: Prompts
+    stop: Event = field(default_factory=Event)
     image_to_image: DiffusionPipeline = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,10 +83,18 @@ class Denoiser:
                 generator=generators(seeds),
                 guidance_scale=self.recipe.guidance,
                 output_type="latent",
+                callback_on_step_end=self._go_on,
+                callback_on_step_end_tensor_inputs=[],
                 **given,
                 **begin,
                 **self.prompts.rows(texts, pipeline),
             ).images
+
+    def _go_on(self, *_: Any) -> dict[str, Any]:
+        """What diffusers calls after each step; it changes nothing."""
+        if self.stop.is_set():
+            raise Interrupted
+        return {}
 
 
 def start(scheduler: Any, steps: int, first: int) -> Mapping[str, Any]:

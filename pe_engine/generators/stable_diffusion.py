@@ -9,6 +9,7 @@ post-processing of released votes: no choice of speed made here changes what pri
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -98,6 +99,10 @@ class StableDiffusion(Generator):
         if options.variation_model or random_size != size:
             checkpoints.image_size(checkpoints.find(options.model), random_size)
         return size
+
+    def heed(self, stop: threading.Event) -> None:
+        """A batch ends between two steps; see ``Generator.heed``."""
+        self.fresh.stop = self.variation.stop = stop
 
     # The two calls of Private Evolution ---------------------------------------------------------
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from pe_engine.errors import GeneratorError
+from pe_engine.errors import GeneratorError, Interrupted
 from pe_engine.generators import checkpoints
 from pe_engine.generators.denoising import start
 from pe_engine.generators.miniature import MINIATURE, plain_caption
@@ -98,6 +99,22 @@ def test_the_state_survives_a_file_without_pickle(generator):
 
 
 # Degrees ----------------------------------------------------------------------------------------
+
+
+def test_a_batch_ends_between_two_steps_when_the_run_is_to_stop(generator):
+    state, stop = make(generator), threading.Event()
+    generator.heed(stop)
+
+    def interrupted(action):
+        hook = generator.fresh.text_to_image.unet.register_forward_hook(lambda *_: stop.set())
+        with pytest.raises(Interrupted):
+            action()
+        hook.remove()
+        stop.clear()
+
+    for action in (lambda: make(generator), lambda: vary(generator, state, 1.0)):
+        assert len(steps_of(generator, lambda: interrupted(action))) == 1  # noqa: B023
+    np.testing.assert_array_equal(make(generator)["latents"], state["latents"])
 
 
 def test_degree_zero_changes_nothing(generator):
