@@ -108,7 +108,7 @@ def test_from_a_dropped_folder_to_classes_of_ones_own(page, nested, app_home):
     page.get_by_label("Prompts").fill("owl: W\npuma: M")
     run_id = start(page)
     wait_for(page, "done")
-    assert page.locator(".row h3").all_inner_texts() == ["owl", "puma"]
+    assert page.locator(".rows .row h3").all_inner_texts() == ["owl", "puma"]
     expect(summary).to_be_hidden()
     expect(census).to_be_hidden()
     header = json.loads((app_home / "runs" / run_id / "run.json").read_text())

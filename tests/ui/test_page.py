@@ -188,7 +188,7 @@ def test_a_folder_keeps_its_classes_and_is_deleted_once_read(tab, folder, app_ho
     set_budget(tab, iterations=1, samples=40, epsilon=5)
     start(tab)
     wait_for(tab, "done")
-    expect(tab.locator(".row h3")).to_have_text(["3", "7"])
+    expect(tab.locator(".rows .row h3")).to_have_text(["3", "7"])
     assert list(app_home.glob("uploads/*/*")) == []
     expect(tab.locator(".drop-problem")).to_contain_text("drop them again")
     expect(tab.locator("#summary")).to_be_hidden()
@@ -379,7 +379,7 @@ def test_class_names_that_are_words_need_a_word_of_the_owner(tab, folder):
     expect(tab.get_by_label("Data set name")).to_have_value("ward")
     tab.locator(".folder-input").set_input_files(folder)
     expect(question).not_to_be_checked()
-    expect(tab.locator(".row h3")).to_have_text(["7", "anna"])
+    expect(tab.locator(".rows .row h3")).to_have_text(["7", "anna"])
 
 
 def test_a_page_finds_its_run_again_after_the_server_was_restarted(browser, tmp_path):
