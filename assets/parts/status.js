@@ -1,5 +1,5 @@
 // What the run is doing, what may be done with it, and what it has spent.
-import { fill, make, set } from "/parts/dom.js";
+import { fill, make, send, set } from "/parts/dom.js";
 
 export function mount(stage) {
   const { find, trigger } = stage;
@@ -51,8 +51,42 @@ export function mount(stage) {
   find(".stop-run").addEventListener("click", () => trigger("stop_run", { run_id: stage.view.run_id }));
   find(".resume-run").addEventListener("click", () => trigger("resume_run", { run_id: stage.view.run_id }));
 
+  const linkOf = () => `/runs/${stage.view.run_id}/link`;
+  const say = (text) => set(find(".shared-note"), text);
+
+  async function share() {
+    try {
+      const { address } = await send("POST", linkOf());
+      const link = location.origin + address;
+      find(".unshare-run").hidden = false;
+      await navigator.clipboard.writeText(link).then(
+        () => say("The link is copied. Who has it can watch this run and download its release."),
+        () => say(`Who has this link can watch this run and download its release: ${link}`),
+      );
+    } catch (error) {
+      say(error.message);
+    }
+  }
+
+  async function stopSharing() {
+    try {
+      await send("DELETE", linkOf());
+      find(".unshare-run").hidden = true;
+      say("The link leads nowhere any more.");
+    } catch (error) {
+      say(error.message);
+    }
+  }
+
+  find(".share-run").addEventListener("click", share);
+  find(".unshare-run").addEventListener("click", stopSharing);
+
   return {
+    reset() { say(""); },
     show(view) {
+      stage.root.classList.toggle("watching", Boolean(view.watching));
+      if (view.watching) say("You watch a run that somebody shared.");
+      if (view.shared !== undefined) find(".unshare-run").hidden = !view.shared;
       set(find(".line"), view.line);
       set(find(".detail"), view.detail);
       set(find(".run-error"), view.error);

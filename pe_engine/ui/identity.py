@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -27,6 +27,7 @@ class Identity:
     local: it uses a page on this machine that asks for no login.
     may_open_paths: it owns the machine, so that the program opens what it names.
     also: SHA-256 of a second identity whose things are its own, too; "" for none.
+    watches: ids of others' runs, each with the token of a link to it; see ``ui/watch_links.py``.
     """
 
     owner: str = ""
@@ -34,6 +35,7 @@ class Identity:
     local: bool = False
     may_open_paths: bool = False
     also: str = ""
+    watches: tuple[tuple[str, str], ...] = ()
 
     def owns(self, owner: str | None) -> bool:
         """Whether this is the owner; None, of what the command line made, is the machine's."""
@@ -56,7 +58,8 @@ def identity(kind: str, secret: str, **facts: Any) -> Identity:
 def who_asks(request: Any) -> Identity:
     """The identity behind a Starlette request, or behind Gradio's around one."""
     request = getattr(request, "request", request)
-    return request.scope["state"]["who"]
+    state = request.scope["state"]
+    return replace(state["who"], watches=state.get("watches", ()))
 
 
 def read_cookie(scope: Scope, name: str) -> str:

@@ -20,7 +20,7 @@ from pe_engine.runner import Run
 from pe_engine.snapshot import Snapshot
 from pe_engine.ui.curves import curves
 from pe_engine.ui.identity import who_asks
-from pe_engine.ui.run_routes import NEVER, NO_IMAGE, find_run, finished, stored_files
+from pe_engine.ui.run_routes import NEVER, NO_IMAGE, find_seen, finished, stored_files
 
 RELATIVES_SHOWN = 14  # siblings and children
 
@@ -35,30 +35,31 @@ def picture_router(manager: JobManager, owner: bool) -> APIRouter:
 
     @router.get("/preview.png")
     def preview(request: Request, run_id: str) -> Response:
-        strip = find_run(manager, run_id, who_asks(request)).preview()
+        run, _ = find_seen(manager, run_id, who_asks(request))
+        strip = run.preview()
         if strip is None:
             raise HTTPException(404, "Nothing of this run is being made now.")
         return Response(png_bytes(strip), media_type="image/png", headers=NEVER)
 
     @router.get("/curves.json")
     def curve_values(request: Request, run_id: str) -> JSONResponse:
-        run = find_run(manager, run_id, who_asks(request))
+        run, mine = find_seen(manager, run_id, who_asks(request))
         with stored_files():
-            told = curves(run.generations, shown(run.snapshot, owner))
+            told = curves(run.generations, shown(run.snapshot, owner and mine))
         return JSONResponse(told, headers=NEVER)
 
     @router.get("/family/{generation}/{index}.json")
     def family_of(request: Request, run_id: str, generation: int, index: int) -> JSONResponse:
-        run = find_run(manager, run_id, who_asks(request))
-        snapshot = shown(run.snapshot, owner)
+        run, mine = find_seen(manager, run_id, who_asks(request))
+        snapshot = shown(run.snapshot, owner and mine)
         with stored_files():
             told = _told(run, snapshot, _family(run, snapshot, generation, index))
         return JSONResponse(told, headers=NEVER)  # the name of the class is among it
 
     @router.get("/family/{generation}/{index}.png")
     def family_png(request: Request, run_id: str, generation: int, index: int) -> Response:
-        run = find_run(manager, run_id, who_asks(request))
-        snapshot = shown(run.snapshot, owner)
+        run, mine = find_seen(manager, run_id, who_asks(request))
+        snapshot = shown(run.snapshot, owner and mine)
         with stored_files():
             png = family_picture(_lines(run, _family(run, snapshot, generation, index)))
         name = f"family-{generation}-{index}.png"

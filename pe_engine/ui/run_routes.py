@@ -25,6 +25,7 @@ from pe_engine.runner import Run
 from pe_engine.snapshot import GenerationView, Snapshot
 from pe_engine.ui.gallery import CAPTIONS, gallery_rows
 from pe_engine.ui.identity import Identity, who_asks
+from pe_engine.ui.watch_links import may_watch
 
 # Another account in the same browser has another cookie, and so none of these from its cache.
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie"}
@@ -63,8 +64,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
         page: int = 0,
     ) -> JSONResponse:
         """All rows, or one of them, of the wanted page."""
-        run = find_run(manager, run_id, who_asks(request))
-        snapshot = shown(run.snapshot, owner)
+        run, mine = find_seen(manager, run_id, who_asks(request))
+        snapshot = shown(run.snapshot, owner and mine)
         view = finished(snapshot, generation)
         with stored_files():
             class_ids = run.generations.links(generation).class_ids
@@ -82,8 +83,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
 
     @router.get("/images/{generation}/{index}.png")
     def image(request: Request, run_id: str, generation: int, index: int) -> Response:
-        run = find_run(manager, run_id, who_asks(request))
-        view = finished(shown(run.snapshot, owner), generation)
+        run, mine = find_seen(manager, run_id, who_asks(request))
+        view = finished(shown(run.snapshot, owner and mine), generation)
         if not 0 <= index < view.num_samples:
             raise HTTPException(404, NO_IMAGE)
         with stored_files():
@@ -94,8 +95,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
     def votes(request: Request, run_id: str, generation: int, theme: str = "light") -> Response:
         from pe_engine.plots import vote_histogram  # loads matplotlib
 
-        run = find_run(manager, run_id, who_asks(request))
-        snapshot = shown(run.snapshot, owner)
+        run, mine = find_seen(manager, run_id, who_asks(request))
+        snapshot = shown(run.snapshot, owner and mine)
         view = finished(snapshot, generation)
         if not view.has_votes:
             raise HTTPException(404, "Nobody voted for this generation.")
@@ -112,7 +113,7 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
 
     @router.get("/synthetic.zip")
     def synthetic_zip(request: Request, run_id: str) -> FileResponse:
-        run = find_run(manager, run_id, who_asks(request))
+        run, _ = find_seen(manager, run_id, who_asks(request))
         if not run.zip_path.is_file():
             raise HTTPException(404, "The zip is written when the run is done.")
         return FileResponse(
@@ -121,7 +122,8 @@ def run_router(manager: JobManager, owner: bool) -> APIRouter:
 
     @router.get("/report.html")
     def report(request: Request, run_id: str) -> FileResponse:
-        path = find_run(manager, run_id, who_asks(request)).folder / "report.html"
+        run, _ = find_seen(manager, run_id, who_asks(request))
+        path = run.folder / "report.html"
         if not path.is_file():
             raise HTTPException(404, "The report is written when the run is done.")
         headers = NEVER | {"Content-Security-Policy": REPORT_POLICY}
@@ -139,13 +141,31 @@ def find_run(manager: JobManager, run_id: str, who: Identity) -> Run:
     if not RUN_ID.fullmatch(run_id):
         raise HTTPException(404, "This is not the address of a run.")
     if manager.exists(run_id) and who.owns(manager.owner(run_id)):
-        try:
-            run = manager.get(run_id)
-        except PEError as error:
-            raise HTTPException(404, str(error)) from error
+        run = _stored(manager, run_id)
         if run is not None:
             return run
     raise HTTPException(404, MISSING_HERE if who.local else MISSING)
+
+
+def find_seen(manager: JobManager, run_id: str, who: Identity) -> tuple[Run, bool]:
+    """The run for who may look at it, and whether that is its owner and not a watcher.
+
+    Raises:
+        HTTPException: as ``find_run``.
+    """
+    token = dict(who.watches).get(run_id, "")
+    if token and who.owner and manager.exists(run_id) and not who.owns(manager.owner(run_id)):
+        run = _stored(manager, run_id) if may_watch(manager.folder(run_id), token) else None
+        if run is not None:
+            return run, False
+    return find_run(manager, run_id, who), True
+
+
+def _stored(manager: JobManager, run_id: str) -> Run | None:
+    try:
+        return manager.get(run_id)
+    except PEError as error:
+        raise HTTPException(404, str(error)) from error
 
 
 def population_of(run: Run, generation: int) -> Population:

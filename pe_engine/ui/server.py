@@ -39,6 +39,8 @@ from pe_engine.ui.space import SpaceLogin
 from pe_engine.ui.takeout_routes import takeout_router
 from pe_engine.ui.upload_routes import upload_router
 from pe_engine.ui.uploads import Uploads
+from pe_engine.ui.watch_links import WatchLinks
+from pe_engine.ui.watch_routes import watch_router
 from pe_engine.ui.who_routes import who_router
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ def build_app(
     app.include_router(who_router())
     app.include_router(upload_router(uploads))
     app.include_router(run_router(manager, owner))
+    app.include_router(watch_router(manager))
     app.include_router(history_router(manager, owner))
     app.include_router(takeout_router(manager, owner, output))
     app.include_router(picture_router(manager, owner))
@@ -174,6 +177,7 @@ def _protect(
     else:
         app.include_router(login.router())
         app.add_middleware(LoginFirst, login=login)
+    app.add_middleware(WatchLinks)
     # Where the outer application has its own CORS rule, Gradio does not add its laxer one.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     if isinstance(login, SpaceLogin):

@@ -14,7 +14,8 @@ from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
-from pe_engine.ui.run_routes import find_run
+from pe_engine.ui.run_routes import find_seen
+from pe_engine.ui.watch_links import is_shared
 
 POLL_SECONDS = 0.2
 IDLE_POLL_SECONDS = 1.0  # a stopped run may be resumed from another tab
@@ -64,13 +65,14 @@ class Viewers:
         told, told_at = None, 0.0
         while True:
             try:
-                run = await asyncio.to_thread(find_run, self._manager, run_id, who)
+                run, mine = await asyncio.to_thread(find_seen, self._manager, run_id, who)
             except HTTPException as error:
                 yield missing_view(run_id, str(error.detail))
                 return
-            snapshot = shown(run.snapshot, self._owner)
+            snapshot = shown(run.snapshot, self._owner and mine)
             now = time.monotonic()
             view = live_view(snapshot, (run.folder / "report.html").is_file())
+            view |= {"watching": not mine, "shared": mine and is_shared(run.folder)}
             if view != told or now - told_at > HEARTBEAT_SECONDS:
                 told, told_at = view, now
                 yield view | {"beat": now}

@@ -52,6 +52,8 @@ PATHS = {
     ("GET", "/runs/{run_id}/hub"),
     ("POST", "/runs/{run_id}/hub"),
     ("DELETE", "/runs/{run_id}/hub"),
+    ("POST", "/runs/{run_id}/link"),
+    ("DELETE", "/runs/{run_id}/link"),
     ("POST", "/uploads"),
     ("POST", "/uploads/{token}/files"),
     ("POST", "/uploads/{token}/zip"),

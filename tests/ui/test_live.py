@@ -109,9 +109,9 @@ def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tm
     now = iter(states)
 
     def find(*_):
-        return SimpleNamespace(snapshot=next(now), folder=tmp_path)
+        return SimpleNamespace(snapshot=next(now), folder=tmp_path), True
 
-    monkeypatch.setattr("pe_engine.ui.viewers.find_run", find)
+    monkeypatch.setattr("pe_engine.ui.viewers.find_seen", find)
     monkeypatch.setattr("pe_engine.ui.viewers.POLL_SECONDS", 0)
     monkeypatch.setattr("pe_engine.ui.viewers.HEARTBEAT_SECONDS", float("inf"))
 
@@ -195,7 +195,7 @@ def test_a_preview_says_what_it_shows(snapshot):
 
 def test_the_oldest_of_too_many_tabs_is_told_no_more(snapshot, monkeypatch, tmp_path):
     run = SimpleNamespace(snapshot=snapshot, folder=tmp_path)
-    monkeypatch.setattr("pe_engine.ui.viewers.find_run", lambda *_: run)
+    monkeypatch.setattr("pe_engine.ui.viewers.find_seen", lambda *_: (run, True))
     monkeypatch.setattr("pe_engine.ui.viewers.POLL_SECONDS", 0)
     monkeypatch.setattr("pe_engine.ui.viewers.HEARTBEAT_SECONDS", -1)
     monkeypatch.setattr("pe_engine.ui.viewers.MAX_TABS", 2)
