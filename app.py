@@ -19,7 +19,10 @@ PORTS_TRIED = 50
 def main(argv: list[str] | None = None) -> int:
     """Serve the page until Ctrl-C; the exit code."""
     arguments = _parser().parse_args(argv)
-    port = arguments.port or _free_port(arguments.host)
+    from pe_engine.ui.entrance import entrance, is_space, mounted, place, rules
+
+    host, port = place(arguments.host, arguments.port, os.environ)
+    port = port or _free_port(host)
     if port is None:
         print(f"No port from {DEFAULT_PORT} on is free. Choose one with --port.", file=sys.stderr)
         return 2
@@ -29,33 +32,33 @@ def main(argv: list[str] | None = None) -> int:
     from pe_engine.errors import PEError
     from pe_engine.files import home_folder
     from pe_engine.ui.desktop import check_window
-    from pe_engine.ui.entrance import entrance, is_space
     from pe_engine.ui.server import build_app
 
+    demo = arguments.demo or os.environ.get("PE_DEMO", "") not in ("", "0")
     try:
-        login = entrance(arguments.auth, os.environ)
+        login = entrance(arguments.auth, os.environ, demo)
         if arguments.window:
             check_window()
         app = build_app(
-            home_folder(),
-            arguments.host,
+            home_folder(mounted(os.environ)),
+            host,
             login,
             framed=is_space(os.environ),
             output=arguments.output,
+            house=rules(demo, host, login, os.environ),
         )
-        return _serve(app, arguments, port)
+        return _serve(app, arguments, host, port)
     except PEError as error:
         print(error, file=sys.stderr)
         return error.exit_code
 
 
-def _serve(app: FastAPI, arguments: argparse.Namespace, port: int) -> int:
+def _serve(app: FastAPI, arguments: argparse.Namespace, host: str, port: int) -> int:
     from pe_engine.files import home_folder
     from pe_engine.ui.desktop import has_screen, open_browser, show_window
     from pe_engine.ui.security import LOCAL_HOSTS
     from pe_engine.ui.serving import NOT_STARTED, serve, serving
 
-    host = arguments.host
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     server = f"http://{shown}:{port}"
     print(f"Private Evolution Studio: {server}{app.state.address}  (Ctrl-C ends it)", flush=True)
@@ -74,7 +77,7 @@ def _serve(app: FastAPI, arguments: argparse.Namespace, port: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to bind to (default: this machine only)"
+        "--host", help="address to bind to (default: this machine only; on a Space, all)"
     )
     parser.add_argument(
         "--port", type=int, help=f"port (default: the first free one from {DEFAULT_PORT} on)"
@@ -100,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME:PASSWORD",
         help="an account that may log in; may be given several times. Others on this machine can "
         "read it in the list of processes: better set PE_AUTH, one account a line",
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="let anybody in without a login, within narrow bounds; or set PE_DEMO=1",
     )
     return parser
 

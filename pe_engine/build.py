@@ -12,7 +12,7 @@ from pe_engine.config import RunConfig
 from pe_engine.data import PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, Interrupted, RunError
-from pe_engine.events import Event, Loaded, Notice, Phase, Progress
+from pe_engine.events import Event, GenerationReady, Loaded, Notice, Phase, Progress
 from pe_engine.evolution import ClassPlan, Evolution
 from pe_engine.finishing import check_ledger, finish_early, release
 from pe_engine.generators.base import Generator
@@ -115,6 +115,8 @@ def continue_run(
     ledger: Ledger,
     dataset: PrivateDataset | None = None,
     stop: threading.Event | None = None,
+    *,
+    until: int | None = None,
 ) -> Iterator[Event]:
     """The events of the run in ``folder``, from where it is to the zip.
 
@@ -125,6 +127,8 @@ def continue_run(
     Args:
         dataset: the private images, if they have just been found and not moved since.
         stop: once it is set the generator's waits end, and so may the events, before the run does.
+        until: end when this generation is stored, unless it is the last; what the others reserve
+            stays reserved.
 
     Raises:
         PEError: with what to do; the run can be resumed.
@@ -135,6 +139,7 @@ def continue_run(
             yield from finish_early(header, folder, ledger)
             return
         reserve_budget(header, folder, ledger)
+        going_on = False
         try:
             with closing(_generator(header.config, folder)) as generator:
                 if stop:
@@ -147,11 +152,17 @@ def continue_run(
                     yield Progress(folder.last_generation() + 1, Phase.PREPARE, done, total)
                 if header.config.initial:
                     check_made_by(generator, folder)
-                yield from evolution.events()
+                for event in evolution.events():
+                    yield event
+                    if isinstance(event, GenerationReady) and event.generation == until:
+                        going_on = until < header.config.iterations
+                        if going_on:
+                            return
         except Interrupted:
             return
         finally:
-            ledger.close_run(header.run_id)
+            if not going_on:
+                ledger.close_run(header.run_id)
         yield from release(header, folder, ledger, generator.provenance)
 
 

@@ -34,14 +34,15 @@ def owner_folder(path: Path) -> Path:
     return path
 
 
-def home_folder() -> Path:
-    """Where the ledger, uploads and the page's runs lie: ``PE_HOME``, else a per-user data folder.
+def home_folder(otherwise: Path | None = None) -> Path:
+    """Where the ledger, uploads and the page's runs lie: ``PE_HOME``, else the folder
+    ``otherwise``, else a per-user data folder.
 
     Created with mode 0700 if missing.
     """
     from platformdirs import user_data_path
 
-    named = os.environ.get("PE_HOME")
+    named = os.environ.get("PE_HOME") or otherwise
     return owner_folder(
         Path(named) if named else user_data_path("private-evolution-studio", appauthor=False)
     )

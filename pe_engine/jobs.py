@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+from pe_engine.build import continue_run
 from pe_engine.config import RunConfig
 from pe_engine.data import LOCAL_LIMITS, Limits
 from pe_engine.ending import RunThread
-from pe_engine.errors import RunError
+from pe_engine.errors import PEError, RunError
 from pe_engine.header import RUN_ID, Header, new_run_id
 from pe_engine.history import History, Kept
 from pe_engine.ownership import read_owner
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.quotas import SHARED_QUOTA, Quota
 from pe_engine.resting import at_rest
-from pe_engine.runner import Run
+from pe_engine.runner import Driver, Run
 from pe_engine.snapshot import Snapshot, Status
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder, owner_folder, remove_cut_off
+from pe_engine.timing import duration
 
 __all__ = ["SHARED_QUOTA", "JobManager", "Quota"]
 
@@ -31,8 +34,12 @@ SLOW_TO_LOAD = ("torch", "faiss", "opendp.prelude")
 """Seconds to load; done while the visitor still chooses, so that the first images come at once."""
 
 
-LEDGERS_KEPT = 64
+TIME_IS_UP = (
+    "This server lets a run work for {} at most, so it was stopped. All generations up to now are "
+    "here, and it can be resumed after the others that wait."
+)
 
+LEDGERS_KEPT = 64
 RUNS_AT_REST = 32
 """So many runs that nobody drives are kept in memory, those that were looked at last."""
 
@@ -47,6 +54,7 @@ class JobManager:
         quota: Quota | None = None,
         apart: bool = False,
         finished: Callable[[Path], object] | None = None,
+        driver: Driver = continue_run,
     ) -> None:
         """Args:
         limits: on the private data sets that are submitted.
@@ -54,6 +62,7 @@ class JobManager:
         apart: each owner has a ledger of their own, ``home/accounts/<owner>/ledger.sqlite``, so
             that nobody can spend another's budget or learn what images another has.
         finished: is given the folder of each run that is done, in a thread of its own.
+        driver: what makes the events of a run.
         """
         self._finished = finished
         self._runs_folder = owner_folder(home / "runs")
@@ -64,6 +73,7 @@ class JobManager:
         self._accounts = owner_folder(home / "accounts") if apart else None
         self._limits = limits
         self._quota = quota or Quota()
+        self._driver = driver
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._starting: Counter[str] = Counter()
         self._waiting: deque[Run] = deque()
@@ -106,7 +116,7 @@ class JobManager:
                 owner=owner,
             )
             # an upload has moved since it was opened
-            run = Run(folder, ledger, None if delete_source else dataset)
+            run = Run(folder, ledger, None if delete_source else dataset, self._driver)
             with self._changed:
                 return self._enqueue(run)
 
@@ -146,7 +156,7 @@ class JobManager:
                 if not self.exists(run_id):
                     return None
                 ledger = self._ledger_of(self.owner(run_id))
-                self._runs[run_id] = Run(self._runs_folder / run_id, ledger)
+                self._runs[run_id] = Run(self._runs_folder / run_id, ledger, driver=self._driver)
             self._runs.move_to_end(run_id)
             self._forget_some()
             return self._runs[run_id]
@@ -255,6 +265,19 @@ class JobManager:
             del self._runs[run_id]
             RunFolder(run.folder).delete()
 
+    def delete_older(self, seconds: float) -> int:
+        """Delete runs at rest in whose folders nothing has changed for so long; how many."""
+        oldest = time.time() - seconds
+        found = [f.name for f in self._runs_folder.iterdir() if self.exists(f.name)]
+        deleted = 0
+        for run_id in found:
+            with self._changed, suppress(FileNotFoundError, PEError):
+                run = self.get(run_id)
+                if run and run.snapshot.status.ended and run.changed_at < oldest:
+                    self.delete(run_id)
+                    deleted += 1
+        return deleted
+
     def close(self) -> None:
         """Stop the current run, which stays resumable, and the worker thread."""
         with self._changed:
@@ -333,6 +356,9 @@ class JobManager:
             # a thread of its own, so that a run that breaks down does not take the queue with it
             RunThread(self._current.work, self._current.run_id).start()
             # not for the thread: it may hang, and its run be given up
-            if self._current.wait().status is Status.DONE and self._finished:
+            if not self._current.wait(self._quota.seconds).status.ended:
+                self._current.stop(TIME_IS_UP.format(duration(self._quota.seconds)))
+                self._current.wait()
+            if self._current.snapshot.status is Status.DONE and self._finished:
                 given = (self._current.folder,)
                 threading.Thread(target=self._finished, args=given, daemon=True).start()

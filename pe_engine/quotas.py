@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import TIMEOUT_MAX
 
 from pe_engine.errors import RunError
 
@@ -15,11 +16,13 @@ class Quota:
         waiting: runs before a new one, the current one included.
         live: of one owner, waiting or running.
         kept: of one owner, in all.
+        seconds: that one run may keep the others waiting.
     """
 
     waiting: int = 1000
     live: int = 1000
     kept: int = 100_000
+    seconds: float = TIMEOUT_MAX
 
     def check_live(self, everybodys: int, own: int) -> None:
         """Raises RunError where one more run of an owner would be too many to wait or run."""

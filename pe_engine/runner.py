@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from contextvars import Context, copy_context
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -45,14 +47,33 @@ OUT_OF_MEMORY = (
 )
 
 
+class Driver(Protocol):
+    """Makes the events of a run, as ``build.continue_run`` does."""
+
+    def __call__(
+        self,
+        folder: RunFolder,
+        ledger: Ledger,
+        dataset: PrivateDataset | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]: ...
+
+
 class Run:
     """A run that exists in a folder. ``start`` (or ``work`` in a thread of one's own) drives it."""
 
-    def __init__(self, folder: Path, ledger: Ledger, dataset: PrivateDataset | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ledger: Ledger,
+        dataset: PrivateDataset | None = None,
+        driver: Driver = continue_run,
+    ) -> None:
         """Read the run in ``folder``; ``exit_code`` is what a failure means to a shell.
 
         Args:
             dataset: what ``starting.start_run`` found, to spare finding it again.
+            driver: what makes its events.
 
         Raises:
             RunError: there is no run in ``folder``.
@@ -61,6 +82,8 @@ class Run:
         self._store = RunFolder(folder)
         self._ledger = ledger
         self._dataset = dataset
+        self._driver = driver
+        self._context = Context()  # of whoever asked for the run
         self._header = Header.from_json(self._store.read_header())
         self._lock = threading.RLock()
         self.exit_code = 1
@@ -78,6 +101,11 @@ class Run:
     @property
     def zip_path(self) -> Path:
         return self._store.zip_path
+
+    @property
+    def changed_at(self) -> float:
+        """When a generation or the result was last written, in seconds since 1970."""
+        return max(p.stat().st_mtime for p in (self.folder, self.folder / "generations"))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -120,6 +148,7 @@ class Run:
                 )
             self._stop.clear()
             self._ended.clear()
+            self._context = copy_context()  # where a lent GPU finds whose quota it is to use
             self._publish(status=Status.QUEUED, queue_position=position, error="")
 
     def advance(self, position: int) -> None:
@@ -161,13 +190,18 @@ class Run:
         self.enqueue(0)
         RunThread(self.work, self.run_id).start()
 
-    def stop(self) -> None:
-        """Ask the run to stop; it does so within one batch, or is given up, and can be resumed."""
+    def stop(self, said: str = "") -> None:
+        """Ask the run to stop; it does so within one batch, or is given up, and can be resumed.
+
+        Args:
+            said: to its viewers, why it stops.
+        """
         with self._lock:
             self._stop.set()
             if self._snapshot.status.ended:
                 return
-            self._publish(status=Status.STOPPING)
+            notices = (*self._snapshot.notices, said) if said else self._snapshot.notices
+            self._publish(status=Status.STOPPING, notices=notices)
             if self._lease is not None:
                 timer = threading.Timer(self._grace, self._give_up, [self._lease])
                 timer.daemon = True
@@ -200,6 +234,10 @@ class Run:
 
     def work(self) -> None:
         """Drive the queued run to its end in this thread; the outcome is in the snapshot."""
+        self._context.run(self._work)
+        self._context = Context()
+
+    def _work(self) -> None:
         outcome = Status.FAILED
         error = "The run broke down; the console that it was started from says why."
         lease, started = Lease(self.folder), time.monotonic()
@@ -236,7 +274,7 @@ class Run:
                     self._ended.set()
 
     def _drive(self, lease: Lease, started: float) -> None:
-        events = continue_run(lease, self._ledger, self._dataset, self._stop)
+        events = self._driver(lease, self._ledger, self._dataset, self._stop)
         self._follow(events, lease, started)
 
     def _stopped_to_finish(self, lease: Lease) -> bool:

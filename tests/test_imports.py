@@ -33,6 +33,7 @@ LAYERS = [
     "starting",
     "lease resting history command_line",
     "runner",
+    "zero_gpu",
     "jobs reporting bench/*",
     "cli takeout/command ui ui/* training training/* audit audit/*",
     "__main__",

@@ -9,6 +9,7 @@ post-processing of released votes: no choice of speed made here changes what pri
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -286,9 +287,12 @@ def number_format(name: str, device: str) -> torch.dtype:
 
 
 def can_compile() -> bool:
-    """Whether torch can compile for the GPU here: it needs Triton and a C compiler."""
+    """Whether torch can compile for the GPU here: it needs Triton, a C compiler, and a GPU that
+    stays, which one that is lent for a call at a time does not."""
     import importlib.util
     import shutil
 
+    if "SPACES_ZERO_GPU" in os.environ:
+        return False
     compilers = ("cc", "gcc", "clang")
     return importlib.util.find_spec("triton") is not None and any(map(shutil.which, compilers))

@@ -83,6 +83,11 @@ class Ledger:
         return self.fingerprint(bytes.fromhex(self.fingerprint(own)) for own in files.values())
 
     @property
+    def home(self) -> Path:
+        """The folder that it lies in."""
+        return self._path.parent
+
+    @property
     def identity(self) -> str:
         """32 hex characters that tell this ledger from every other; a run belongs to one."""
         return hmac.new(self._key, b"identity of the ledger", "sha256").hexdigest()[:32]

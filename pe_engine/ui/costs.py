@@ -7,13 +7,8 @@ from pathlib import Path
 
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, RunError
+from pe_engine.ui.caps import Caps
 
-MAX_ITERATIONS = 50
-MAX_LOOKAHEAD = 16
-MAX_PIXELS = 2 * 10**10
-"""Of all candidates and their look-ahead variations; "cats" makes 4 · 10^9."""
-
-MAX_STORED_BYTES = 8 * 2**30
 LEAST_SIDE = 64
 """Pixels; a smaller image is embedded with as much work."""
 
@@ -21,8 +16,8 @@ KEPT_FREE_BYTES = 2**30
 CHANNELS = 3
 
 
-def check_work(config: RunConfig) -> None:
-    """That a visitor's run does not keep a shared server from all others.
+def check_work(config: RunConfig, caps: Caps) -> None:
+    """That a run does not keep a server from all others.
 
     Args:
         config: with its image size.
@@ -30,25 +25,28 @@ def check_work(config: RunConfig) -> None:
     Raises:
         ConfigError: it makes or stores too much.
     """
-    if config.iterations > MAX_ITERATIONS:
+    side, samples = config.image_size, max(config.sample_schedule)
+    assert side is not None
+    for asked, most, what in (
+        (config.iterations, caps.iterations, "{} iterations"),
+        (config.lookahead, caps.lookahead, "a look-ahead of {}"),
+        (samples, caps.samples, "{} samples"),
+        (side, caps.side, "images of {} pixels a side"),
+    ):
+        if asked > most:
+            taken = what.format(f"at most {most:,}")
+            raise ConfigError(f"This server takes {taken}, not {asked:,}. Ask for less.")
+    pixels = sum(config.sample_schedule) * (1 + config.lookahead) * max(side, LEAST_SIDE) ** 2
+    if pixels > caps.pixels:
         raise ConfigError(
-            f"This server takes at most {MAX_ITERATIONS} iterations, not {config.iterations}."
-        )
-    if config.lookahead > MAX_LOOKAHEAD:
-        raise ConfigError(
-            f"This server takes a look-ahead of at most {MAX_LOOKAHEAD}, not {config.lookahead}."
-        )
-    pixels = sum(config.sample_schedule) * (1 + config.lookahead) * _side(config) ** 2
-    if pixels > MAX_PIXELS:
-        raise ConfigError(
-            f"The run would draw {pixels / 10**9:,.0f} billion pixels, and this server takes at "
-            f"most {MAX_PIXELS / 10**9:,.0f}. Ask for fewer or smaller samples, fewer iterations "
+            f"The run would draw {pixels / 10**9:,.1f} billion pixels, and this server takes at "
+            f"most {caps.pixels / 10**9:,g}. Ask for fewer or smaller samples, fewer iterations "
             "or a smaller look-ahead."
         )
-    if (stored := stored_bytes(config)) > MAX_STORED_BYTES:
+    if (stored := stored_bytes(config)) > caps.stored_bytes:
         raise ConfigError(
             f"The run would store {stored / 2**30:,.1f} GiB, and this server keeps at most "
-            f"{MAX_STORED_BYTES / 2**30:.0f} of one. Ask for fewer or smaller samples, or fewer "
+            f"{caps.stored_bytes / 2**30:g} of one. Ask for fewer or smaller samples, or fewer "
             "iterations."
         )
 
@@ -75,8 +73,3 @@ def stored_bytes(config: RunConfig) -> int:
     """Of the images of all generations, as they are stored."""
     assert config.image_size is not None
     return sum(config.sample_schedule) * config.image_size**2 * CHANNELS
-
-
-def _side(config: RunConfig) -> int:
-    assert config.image_size is not None
-    return max(config.image_size, LEAST_SIDE)

@@ -12,12 +12,12 @@ import gradio as gr
 
 from pe_engine.boundary import shown
 from pe_engine.config import RunConfig
-from pe_engine.data import Limits
 from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run
 from pe_engine.starting import settled
 from pe_engine.ui.costs import check_disk, check_work
+from pe_engine.ui.house import House
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.private_images import PrivateImages, no_question, read_source
 from pe_engine.ui.public_models import NotPublic, check_public
@@ -40,15 +40,15 @@ class Handlers:
     not.
 
     Args:
-        owner: whoever looks at a run may know its private images.
-        limits: on the private images.
+        house: the rules of this server; its owner may know the private images of a run.
     """
 
-    def __init__(self, uploads: Uploads, manager: JobManager, owner: bool, limits: Limits) -> None:
+    def __init__(self, uploads: Uploads, manager: JobManager, house: House) -> None:
         self.uploads = uploads
         self.manager = manager
-        self.owner = owner
-        self.images = PrivateImages(uploads, limits)
+        self.house = house
+        self.owner = house.owner
+        self.images = PrivateImages(uploads, house.limits)
 
     # The budget -------------------------------------------------------------------------------
 
@@ -111,6 +111,8 @@ class Handlers:
         """
         class_names = self.images.dataset(who, source, fields).class_names
         config = read_config(fields, options, class_names)
+        if self.house.keeps_features:
+            config = replace(config, keep_features=True)
         if names_own_run(config.initial):
             self._check_allowed(who, replace(config, initial=""))
             config = replace(config, initial=start_path(self.manager, who, config.initial))
@@ -127,8 +129,7 @@ class Handlers:
 
     def _check_costs(self, config: RunConfig) -> None:
         config = settled(config)
-        if not self.owner:
-            check_work(config)
+        check_work(config, self.house.caps)
         check_disk(config, self.uploads.folder)
 
     def settings_of(self, who: Identity, run_id: str) -> tuple[RunConfig, frozenset[str]] | None:

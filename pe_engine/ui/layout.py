@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -45,6 +46,9 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
     place = "this computer" if handlers.owner else "the server"
     with gr.Blocks(title="Private Evolution Studio", analytics_enabled=False) as page:
         header = HEADER.replace(THEME_SWITCH, LOGOUT + THEME_SWITCH) if login else HEADER
+        notices = "".join(f"<p>{escape(said)}</p>" for said in handlers.house.notices)
+        if notices:
+            header += f'<div class="house" role="note">{notices}</div>'
         gr.HTML(header, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):

@@ -1,4 +1,4 @@
-"""Who asks on a server of this machine that has no login."""
+"""Who asks on a server that has no login: one of this machine, or a demo."""
 
 from __future__ import annotations
 
@@ -29,36 +29,41 @@ class LocalVisitors:
 
     Args:
         app: the application behind it.
-        key: the owner's.
+        key: the owner's; None for a demo, where nobody is.
+        framed: the page is shown in a frame of another site.
     """
 
-    def __init__(self, app: ASGIApp, key: OwnerKey) -> None:
+    def __init__(self, app: ASGIApp, key: OwnerKey | None, framed: bool = False) -> None:
         self.app = app
         self._key = key
+        self._framed = framed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if entrance := self._key.entrance(scope):
+        if self._key and (entrance := self._key.entrance(scope)):
             await entrance(scope, receive, send)
             return
+        local = self._key is not None
         token = read_cookie(scope, COOKIE)
-        browser = identity("browser", token, local=True) if _TOKEN.fullmatch(token) else STRANGER
-        owner = self._key.came_with(scope)
+        known = _TOKEN.fullmatch(token) is not None
+        browser = identity("browser", token, local=local) if known else STRANGER
+        owner = self._key is not None and self._key.came_with(scope)
         if not owner and bearer(scope) is not None:
             await JSONResponse({"detail": WRONG_KEY}, 401)(scope, receive, send)
             return
         first = not owner and not browser.owner and _opens_page(scope)
         if first:
             token = secrets.token_hex(16)
-            browser = identity("browser", token, local=True)
+            browser = identity("browser", token, local=local)
         scope.setdefault("state", {})["who"] = machines_owner(browser) if owner else browser
 
         async def send_with_cookie(message: Message) -> None:
             if first and message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.append("Set-Cookie", write_cookie(COOKIE, token, COOKIE_SECONDS, scope))
+                cookie = write_cookie(COOKIE, token, COOKIE_SECONDS, scope, self._framed)
+                headers.append("Set-Cookie", cookie)
                 headers["Cache-Control"] = "no-store"  # a cache would make two browsers one
             await send(message)
 

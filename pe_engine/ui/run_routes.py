@@ -144,7 +144,7 @@ def find_run(manager: JobManager, run_id: str, who: Identity) -> Run:
         run = _stored(manager, run_id)
         if run is not None:
             return run
-    raise HTTPException(404, MISSING_HERE if who.local else MISSING)
+    raise HTTPException(404, MISSING if who.account else MISSING_HERE)
 
 
 def find_seen(manager: JobManager, run_id: str, who: Identity) -> tuple[Run, bool]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +19,15 @@ from fastapi.staticfiles import StaticFiles
 
 from pe_engine.build import plan_budget
 from pe_engine.components import resolve_device
-from pe_engine.data import LOCAL_LIMITS, SHARED_LIMITS
 from pe_engine.errors import ConfigError
 from pe_engine.files import OWNER_ONLY_FOLDER, owner_folder
-from pe_engine.jobs import SHARED_QUOTA, JobManager, Quota
+from pe_engine.jobs import JobManager
 from pe_engine.takeout.saving import keep_copy
-from pe_engine.ui.caps import SHARED_CAPS, Caps
 from pe_engine.ui.crowd import Crowd
 from pe_engine.ui.gate import API, MCP, Gate
 from pe_engine.ui.history_routes import history_router
+from pe_engine.ui.house import LOCAL, SHARED, House
+from pe_engine.ui.lent_gpu import announce, is_zero_gpu, lent
 from pe_engine.ui.local_visitors import LocalVisitors
 from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.owner_key import PARAMETER, OwnerKey
@@ -58,8 +60,11 @@ MOUNTED: dict[str, Any] = {
 }
 NO_LOGIN = (
     "Others could reach this server at {host}, so it must ask for a login. Name the accounts in "
-    "the environment variable PE_AUTH=name:password, or by --auth name:password."
+    "the environment variable PE_AUTH=name:password, or by --auth name:password; on a Hugging Face "
+    "Space set hf_oauth: true. For a demo that anybody may use within narrow bounds, say --demo or "
+    "PE_DEMO=1."
 )
+TIDY_SECONDS = 600.0
 
 
 def build_app(
@@ -68,6 +73,7 @@ def build_app(
     login: PasswordLogin | SpaceLogin | None = None,
     framed: bool = False,
     output: Path | None = None,
+    house: House | None = None,
 ) -> FastAPI:
     """The application that serves the page, keeping everything below ``home``.
 
@@ -82,17 +88,21 @@ def build_app(
         login: who may come in; without one each browser is somebody else.
         framed: the page is shown in a frame by Hugging Face.
         output: where each finished run is copied to, too, in a folder of its own.
+        house: its rules; ``LOCAL`` or ``SHARED`` where they are not given.
 
     Raises:
         ConfigError: another machine could come in without a login.
     """
-    owner = host in LOCAL_HOSTS and login is None
-    if not owner and login is None:
+    house = house or (LOCAL if host in LOCAL_HOSTS and login is None else SHARED)
+    owner = house.owner
+    if login is None and not (owner or house.open):
         raise ConfigError(NO_LOGIN.format(host=host))
     # Gradio reads this when it is imported, and its files must not lie in the shared /tmp.
     gradios = _closed(home) / "gradio"
     shutil.rmtree(gradios, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(_closed(gradios))
+    if is_zero_gpu(os.environ):
+        house = lent(house)
     import gradio as gr
 
     from pe_engine.presets import FIRST
@@ -106,29 +116,31 @@ def build_app(
 
     # A second to load, and never in two threads at once; the first page asks for it.
     plan_budget(preset_config(FIRST))
-    limits = LOCAL_LIMITS if owner else SHARED_LIMITS
-    uploads = Uploads(home, Caps() if owner else SHARED_CAPS)
-    quota = Quota() if owner else SHARED_QUOTA
+    uploads = Uploads(home, house.caps)
     copy = partial(keep_copy, parent=output.absolute()) if output else None
-    manager = JobManager(home, limits, quota, apart=not owner, finished=copy)
+    manager = JobManager(
+        home, house.limits, house.quota, apart=not owner, finished=copy, driver=house.driver
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Loading torch takes seconds, which the first run should not have to wait for.
         loading = threading.Thread(target=resolve_device, args=("auto",), daemon=True)
         loading.start()
+        tidying = asyncio.create_task(_tidy(manager, house.caps.kept_seconds))
         async with mcp.session_manager.run():
             yield
+        tidying.cancel()
         manager.close()  # a run in progress stops after its batch and can be resumed
         shutil.rmtree(gradios, ignore_errors=True)
         loading.join()  # native code breaks down if the interpreter goes before
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    handlers = Handlers(uploads, manager, owner, limits)
+    handlers = Handlers(uploads, manager, house)
     page = _queued(build_page(handlers, Viewers(manager, owner), login is not None))
     api = Api(handlers)
     named, mcp = _queued(api_page(api)), mcp_server(api)
-    key = OwnerKey(home) if login is None else None
+    key = OwnerKey(home) if owner else None
     app.state.manager = manager
     app.state.key, app.state.address = key, f"/?{PARAMETER}={key.value}" if key else "/"
     _protect(app, login, key, framed, page, named)
@@ -143,6 +155,8 @@ def build_app(
     app.mount(ADDRESS, Modules())
     app.mount(MCP.rstrip("/"), mcp_app(mcp))
     gr.mount_gradio_app(app, named, path=API, show_error=True, **MOUNTED)
+    if is_zero_gpu(os.environ):
+        announce()
     return gr.mount_gradio_app(
         app,
         page,
@@ -173,7 +187,7 @@ def _protect(
         api_events=PageEvents(named),
     )
     if login is None:
-        app.add_middleware(LocalVisitors, key=key)
+        app.add_middleware(LocalVisitors, key=key, framed=framed)
     else:
         app.include_router(login.router())
         app.add_middleware(LoginFirst, login=login)
@@ -182,7 +196,14 @@ def _protect(
     app.add_middleware(CORSMiddleware, allow_origins=[])
     if isinstance(login, SpaceLogin):
         login.attach(app)
-    app.add_middleware(SameOrigin, local_only=login is None, framed=framed)
+    app.add_middleware(SameOrigin, local_only=key is not None, framed=framed)
+
+
+async def _tidy(manager: JobManager, seconds: float) -> None:
+    """From time to time delete the runs that nothing has changed in for so long."""
+    while isfinite(seconds):
+        await asyncio.to_thread(manager.delete_older, seconds)
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 def _queued(page: gr.Blocks) -> gr.Blocks:

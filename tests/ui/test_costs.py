@@ -11,6 +11,7 @@ from visitors import ACCOUNTS, shared_app
 
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, RunError
+from pe_engine.ui.caps import SHARED_CAPS
 from pe_engine.ui.costs import KEPT_FREE_BYTES, check_disk, check_work, stored_bytes
 from pe_engine.ui.fields import preset_config, shown_presets
 
@@ -25,7 +26,7 @@ def config(**changes):
 @pytest.mark.parametrize("name", shown_presets(owner=False))
 def test_every_preset_that_is_offered_may_be_run(name):
     preset = preset_config(name)
-    check_work(replace(preset, image_size=preset.image_size or 64))
+    check_work(replace(preset, image_size=preset.image_size or 64), SHARED_CAPS)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_every_preset_that_is_offered_may_be_run(name):
 )
 def test_a_visitor_does_not_take_the_whole_server(changes, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        check_work(config(**changes))
+        check_work(config(**changes), SHARED_CAPS)
 
 
 def test_no_run_begins_without_room_for_it(monkeypatch, tmp_path):

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 from test_settings import FIELDS
 
-from pe_engine.data import LOCAL_LIMITS, Limits
+from pe_engine.data import Limits
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import UNCHANGED, Handlers
+from pe_engine.ui.house import LOCAL
 from pe_engine.ui.identity import identity
 from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.private_images import no_question
@@ -29,7 +30,7 @@ FORGETFUL = QUICK | {"iterations": "20", "num_samples": "3000", "keep_features":
 @pytest.fixture
 def handlers(home):
     manager = JobManager(home)
-    yield Handlers(Uploads(home), manager, owner=True, limits=LOCAL_LIMITS)
+    yield Handlers(Uploads(home), manager, LOCAL)
     manager.close()
 
 

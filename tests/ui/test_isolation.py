@@ -11,7 +11,7 @@ from secrets import token_hex
 import httpx
 import pytest
 from over_http import Visitor, serving
-from visitors import ACCOUNTS, local_app, shared_app
+from visitors import ACCOUNTS, demo_app, local_app, shared_app
 
 from pe_engine.ownership import read_owner
 from pe_engine.ui import gate, uploads
@@ -133,14 +133,14 @@ def until(condition):
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module", params=["owner", "browser", "account"])
+@pytest.fixture(scope="module", params=["owner", "browser", "account", "demo"])
 def served(request, tmp_path_factory, digits):
     """A server where the first of two visitors has a finished run.
 
     On a local one the first or the second has the owner's key.
     """
     home = tmp_path_factory.mktemp("home")
-    app = shared_app(home) if request.param == "account" else local_app(home)
+    app = {"account": shared_app, "demo": demo_app}.get(request.param, local_app)(home)
     accounts = ACCOUNTS.items() if request.param == "account" else [None, None]
     entries = [app.state.address, "/"][:: 1 if request.param == "owner" else -1]
     with serving(app) as address:

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from test_handlers import QUICK
 from visitors import LOCAL, local_app, shared_app, shared_client
 
-from pe_engine.data import LOCAL_LIMITS
 from pe_engine.jobs import JobManager
 from pe_engine.ownership import write_owner
+from pe_engine.ui import house
 from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import STRANGER, identity
 from pe_engine.ui.local_visitors import WRONG_KEY, machines_owner
@@ -133,7 +133,7 @@ def test_runs_of_a_browser_stay_its_own_once_it_has_the_key(app, browser, home):
 @pytest.fixture
 def handlers(tmp_path):
     manager = JobManager(tmp_path)
-    yield Handlers(Uploads(tmp_path), manager, owner=True, limits=LOCAL_LIMITS)
+    yield Handlers(Uploads(tmp_path), manager, house.LOCAL)
     manager.close()
 
 

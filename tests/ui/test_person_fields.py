@@ -10,11 +10,11 @@ from loops import awaited
 from playwright.sync_api import expect
 from test_settings import FIELDS
 
-from pe_engine.data import LOCAL_LIMITS
 from pe_engine.jobs import JobManager
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Status
 from pe_engine.ui.handlers import Handlers
+from pe_engine.ui.house import LOCAL
 from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.uploads import Uploads
 from tests.conftest import png
@@ -40,7 +40,7 @@ def ward(tmp_path):
 def page(home, ward):
     """The handlers, and the images in their drop zone."""
     manager = JobManager(home)
-    handlers = Handlers(Uploads(home), manager, owner=True, limits=LOCAL_LIMITS)
+    handlers = Handlers(Uploads(home), manager, LOCAL)
     token = handlers.uploads.begin(ME.owner)
     handlers.uploads.add_zip_piece(ME.owner, token, 0, ward.read_bytes())
     handlers.uploads.finish(ME.owner, token)

@@ -17,6 +17,7 @@ from pe_engine.config import RunConfig
 from pe_engine.jobs import JobManager
 from pe_engine.ownership import write_owner
 from pe_engine.ui.caps import Caps
+from pe_engine.ui.house import House
 from pe_engine.ui.identity import identity
 
 FRAME = struct.pack("<HI", 5, 1) + b"a.png1"
@@ -119,7 +120,7 @@ def test_the_page_says_where_images_are_kept(client, tmp_path):
 
 
 def test_a_shared_server_takes_fewer_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("pe_engine.ui.server.SHARED_CAPS", Caps(files=1))
+    monkeypatch.setattr("pe_engine.ui.server.SHARED", House(caps=Caps(files=1)))
     with shared_client(shared_app(tmp_path)) as shared:
         token = shared.post("/uploads").json()["token"]
         assert shared.post(f"/uploads/{token}/files", content=FRAME).is_success

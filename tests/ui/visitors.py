@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loops import in_event_loop
 
+from pe_engine.ui import house
 from pe_engine.ui.login import PasswordLogin
 from pe_engine.ui.server import build_app
 
@@ -39,3 +40,8 @@ def shared_client(app: FastAPI, name: str = "ann") -> TestClient:
     answer = client.post("/login", data={"name": name, "password": ACCOUNTS[name]})
     assert answer.is_success and "Private Evolution Studio" in answer.text
     return client
+
+
+def demo_app(home: Path) -> FastAPI:
+    """A server that anybody may use."""
+    return in_event_loop(lambda: build_app(home, "0.0.0.0", house=house.demo()))
