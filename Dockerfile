@@ -5,7 +5,7 @@ FROM debian:trixie-slim
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
-    PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PE_HOME=/data \
     HF_HOME=/data/models \
     TORCH_HOME=/data/models/torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from pe_engine.files import typed_path
 from pe_engine.generators import GENERATORS, custom, is_custom
 from pe_engine.generators.base import Generator
 from pe_engine.generators.options import KINDS, Option, check_options, declared
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def load_class(table: dict[str, str], name: str) -> type:
@@ -189,6 +192,11 @@ def closed_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that open nothing, which any viewer may see."""
     opens = {option.name: option.opens for option in generator_options(name)}
     return {option: value for option, value in given.items() if not opens[option]}
+
+
+def has_gpu(drivers: Path = NVIDIA) -> bool:
+    """Whether this machine has an NVIDIA GPU, told without loading torch; on Linux only."""
+    return drivers.is_dir()
 
 
 def resolve_device(device: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from pe_engine.components import Option, generator_class, generator_options
+from pe_engine.components import Option, generator_class, generator_options, has_gpu
 from pe_engine.config import (
     ADJACENCIES,
     CLASS_RULES,
@@ -21,7 +21,7 @@ from pe_engine.config import (
     RunConfig,
 )
 from pe_engine.embedders import EMBEDDERS
-from pe_engine.presets import FIRST, PRESETS
+from pe_engine.presets import PRESETS, first
 from pe_engine.ui.public_models import is_public, shown_generators
 from pe_engine.ui.settings import shown_fields
 
@@ -57,7 +57,7 @@ class Form:
         owner: they are for the owner of this computer, not for visitors of a server.
     """
 
-    initial: RunConfig = field(default_factory=lambda: preset_config(FIRST))
+    initial: RunConfig = field(default_factory=lambda: preset_config(first(has_gpu())))
     owner: bool = True
     fields: dict[str, Component] = field(default_factory=dict)
     options: dict[str, dict[str, Component]] = field(default_factory=dict)
@@ -95,9 +95,9 @@ def preset_field(form: Form) -> gr.Dropdown:
     """Not a setting itself: choosing one fills in the others."""
     return gr.Dropdown(
         [(PRESETS[name].title, name) for name in shown_presets(form.owner)],
-        value=FIRST,
+        value=first(has_gpu()),
         label="Preset",
-        info=PRESETS[FIRST].summary,
+        info=PRESETS[first(has_gpu())].summary,
         filterable=False,
     )
 

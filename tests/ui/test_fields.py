@@ -7,10 +7,11 @@ import gradio as gr
 import pytest
 from loops import in_event_loop
 
-from pe_engine.components import generator_options
+from pe_engine.components import generator_options, has_gpu
 from pe_engine.config import RunConfig
 from pe_engine.presets import FIRST, PRESETS
 from pe_engine.ui import fields as form_fields
+from pe_engine.ui.fields import Form, preset_config
 from pe_engine.ui.settings import read_config
 
 NOT_SHOWN = {"generator_options", "class_prompts"}  # have fields of their own, or lie in one
@@ -138,3 +139,10 @@ def test_what_stays_unsaid_does_not_change(form):
     by_name = dict(zip(form.fields, updates, strict=False))
     assert by_name["public_class_names"] == by_name["dataset_name"] == gr.skip()
     assert by_name["seed"] == str(CHANGED.seed)
+
+
+def test_the_page_begins_with_what_the_machine_can_do(tmp_path, monkeypatch):
+    assert not has_gpu(tmp_path / "none") and has_gpu(tmp_path)
+    for there, name in ((True, "photographs"), (False, FIRST)):
+        monkeypatch.setattr("pe_engine.ui.fields.has_gpu", lambda there=there: there)
+        assert Form().initial == preset_config(name)
