@@ -10,11 +10,11 @@ from test_settings import FIELDS
 
 from pe_engine.config import RunConfig
 from pe_engine.continuing import continued
-from pe_engine.data import LOCAL_LIMITS
 from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import Handlers
+from pe_engine.ui.house import SHARED
 from pe_engine.ui.identity import identity
 from pe_engine.ui.settings import shown_fields
 from pe_engine.ui.uploads import Uploads
@@ -25,7 +25,7 @@ ANN, BOB = (identity("account", name) for name in ("ann", "bob"))
 @pytest.fixture
 def handlers(home):
     manager = JobManager(home, apart=True)
-    yield Handlers(Uploads(home), manager, owner=False, limits=LOCAL_LIMITS)
+    yield Handlers(Uploads(home), manager, SHARED)
     manager.close()
 
 
