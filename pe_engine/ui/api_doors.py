@@ -35,6 +35,7 @@ def mcp_server(api: Api) -> FastMCP:
     """The functions as tools. Nothing is kept between two requests."""
     server = FastMCP(
         NAME,
+        log_level="WARNING",  # it sets up logging for the whole process
         stateless_http=True,
         json_response=True,
         streamable_http_path="/",
