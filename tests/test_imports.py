@@ -22,7 +22,7 @@ LAYERS = [
     "population_files privacy/charges privacy/accounting privacy/schema privacy/tables",
     "generators/* embedders/*",
     "snapshot voting counting privacy/mechanism privacy/ledger data storage selection components"
-    " header plots",
+    " header plots advice",
     "boundary release report manifest timing bench bench/plan argument_kinds"
     " takeout/arguments arguments offspring past initial continuing datasets/* lineage previews"
     " generations family_tree",

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from pe_engine.generators.avatar_drawing import CHOICES, VIEWS, draw
-from pe_engine.generators.base import Facts, Generator, State
+from pe_engine.generators.base import Card, Facts, Generator, State
 from pe_engine.generators.options import check_options, option
 from pe_engine.generators.processes import Processes, processors
 from pe_engine.generators.states import consists_of
@@ -36,7 +36,11 @@ class Options:
     crop: str = option("face", "the face, or the whole picture", choices=tuple(VIEWS))
     background: str = option("white", "colour where nothing is drawn", choices=BACKGROUNDS)
     processes: int | None = option(
-        None, "processes that draw; at most, and by default, one per processor", low=1, high=256
+        None,
+        "processes that draw; at most, and by default, one per processor",
+        low=1,
+        high=256,
+        label="Processes that draw",
     )
 
     def __post_init__(self) -> None:
@@ -64,6 +68,7 @@ class Avatar(Generator):
         degrees="chance that each of 16 choices (hair, eyes, skin, ...) is drawn anew",
         offline="yes",
     )
+    card: ClassVar[Card] = Card(draws="cartoon faces, whatever the class name or prompt")
     Options: ClassVar[type] = Options
 
     def __init__(self, image_size: int, device: str, **options) -> None:

@@ -55,6 +55,27 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Card:
+    """What people see of a generator while they choose one on the page.
+
+    Attributes:
+        draws: what its pictures show, in one line.
+        needs: what must be there before it can run, in a few words.
+        where: whose computers it runs on; "" for this one.
+        key: environment variable that holds the key it asks for; "" for none.
+        needs_gpu: without one it takes hours or days.
+        suggestions: prompts to begin with; ``{class}`` stands for a class name.
+    """
+
+    draws: str
+    needs: str = "nothing"
+    where: str = ""
+    key: str = ""
+    needs_gpu: bool = False
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a run will ask of a service that charges for it.
 
@@ -102,6 +123,9 @@ class Generator(ABC):
     """One line for ``pe_engine generators`` and the page."""
 
     facts: ClassVar[Facts]
+
+    card: ClassVar[Card]
+    """Of the generators that the page offers."""
 
     Options: ClassVar[type] = NoOptions
     """Frozen dataclass of this generator's options, validated in ``__post_init__``."""

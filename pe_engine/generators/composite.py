@@ -23,7 +23,7 @@ from pe_engine.components import (
 )
 from pe_engine.config import MAX_ITERATIONS
 from pe_engine.errors import ConfigError
-from pe_engine.generators.base import PIXELS, Facts, Generator, State
+from pe_engine.generators.base import PIXELS, Card, Facts, Generator, State
 from pe_engine.generators.options import check_options, option
 
 SIMULATORS = ("text_render", "avatar", "image_pool")
@@ -36,19 +36,30 @@ ASKED = ("asked_class", "asked_prompt")
 class Options:
     """The settings of ``Composite``."""
 
-    simulator: str = option("text_render", "what draws the first generations", choices=SIMULATORS)
-    model: str = option("stable_diffusion", "what goes on from its pictures", choices=MODELS)
+    simulator: str = option(
+        "text_render", "what draws the first generations", choices=SIMULATORS, first=True
+    )
+    model: str = option(
+        "stable_diffusion", "what goes on from its pictures", choices=MODELS, first=True
+    )
     simulated: int = option(
         2,
         "generations that the simulator varies before the model takes over",
         low=0,
         high=MAX_ITERATIONS,
+        label="Generations by the simulator",
     )
     simulator_options: str = option(
-        "", "the simulator's, as name=value; name=value, such as ink=dark", opens="options"
+        "",
+        "the simulator's, as name=value; name=value, such as ink=dark",
+        opens="options",
+        label="Options of the simulator",
     )
     model_options: str = option(
-        "", "the model's, likewise, such as steps=8; guidance=2", opens="options"
+        "",
+        "the model's, likewise, such as steps=8; guidance=2",
+        opens="options",
+        label="Options of the model",
     )
 
     def __post_init__(self) -> None:
@@ -86,6 +97,11 @@ class Composite(Generator):
         cost="the simulator's, then the model's",
         degrees="the simulator's meaning first, then the model's",
         offline="as its two generators",
+    )
+    card: ClassVar[Card] = Card(
+        draws="first a simulator's pictures, then a diffusion model's, which begins with them",
+        needs="nothing with the bundled two; more with others",
+        suggestions=("a handwritten digit {class}", "a serif letter {class}"),
     )
     Options: ClassVar[type] = Options
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators.answers import unfit
-from pe_engine.generators.base import Facts
+from pe_engine.generators.base import Card, Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
 from pe_engine.generators.services import ServiceGenerator, ServiceOptions, Wish
@@ -41,7 +41,9 @@ class Options(ServiceOptions):
     """The settings of ``HFInference``."""
 
     model: str = option(
-        "black-forest-labs/FLUX.1-schnell", "Hugging Face id of a text-to-image model"
+        "black-forest-labs/FLUX.1-schnell",
+        "Hugging Face id of a text-to-image model",
+        first=True,
     )
     variation_model: str = option(
         "black-forest-labs/FLUX.1-Kontext-dev", "Hugging Face id of an image-to-image model"
@@ -105,6 +107,13 @@ class HFInference(ServiceGenerator):
         cost="by the provider's list, or the endpoint's hours",
         degrees="strength, the part of the noise schedule; models that edit by words may ignore it",
         offline="no",
+    )
+    card: ClassVar[Card] = Card(
+        draws="photographs and drawings by a model on Hugging Face",
+        needs="a token; charged for each image",
+        where="Hugging Face's providers",
+        key=KEY_NAME,
+        suggestions=("a photo of {class}", "a photo, natural light"),
     )
     Options: ClassVar[type] = Options
 

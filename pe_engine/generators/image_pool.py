@@ -23,7 +23,7 @@ import numpy as np
 from pe_engine.data import Decoded, PrivateDataset, open_dataset
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.errors import ConfigError, DataError, GeneratorError
-from pe_engine.generators.base import Facts, Generator, State
+from pe_engine.generators.base import Card, Facts, Generator, State
 from pe_engine.generators.options import check_options, option
 from pe_engine.generators.pool_features import (
     PoolEmbedder,
@@ -44,7 +44,9 @@ AUTO_NEIGHBOURS = (10, 1000)
 class Options:
     """The settings of ``ImagePool``."""
 
-    pool: str = option("", "folder or zip of public images", opens="path")
+    pool: str = option(
+        "", "folder or zip, on this computer", opens="path", label="Public images", first=True
+    )
     embedder: str = option("pixels", "what tells which images are near", choices=tuple(EMBEDDERS))
     metric: str = option("l2", "how features are compared", choices=METRICS)
     radius: float | None = option(
@@ -53,7 +55,11 @@ class Options:
         low=1e-6,
         high=MOST_NEIGHBOURS,
     )
-    use_classes: bool = option(True, "draw a class from the pool's class of that name, if any")
+    use_classes: bool = option(
+        True,
+        "draw a class from the pool's class of that name, if any",
+        label="Draw from the class of that name",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -83,6 +89,10 @@ class ImagePool(Generator):
         cost="decoding the pool once, and each image that is drawn: seconds to minutes",
         degrees="share of the radius: how many nearest images of the pool to choose among",
         offline="yes, with the embedder pixels or one that was downloaded",
+    )
+    card: ClassVar[Card] = Card(
+        draws="images out of a public collection of yours, as they are",
+        needs="a folder or zip of public images",
     )
     Options: ClassVar[type] = Options
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pe_engine.errors import ConfigError
 from pe_engine.generators import checkpoints, improved_weights, stable_diffusion
-from pe_engine.generators.base import PIXELS, Facts, Generator, State
+from pe_engine.generators.base import PIXELS, Card, Facts, Generator, State
 from pe_engine.generators.denoising import generators
 from pe_engine.generators.halving import Halving
 from pe_engine.generators.improved_options import LABELS, Options
@@ -61,6 +61,11 @@ class ImprovedDiffusion(Generator):
         cost="hours on a GPU",
         degrees="the part of the respaced steps that is noised and denoised again",
         offline="yes",
+    )
+    card: ClassVar[Card] = Card(
+        draws="small photographs, like those of ImageNet, in 64 pixels",
+        needs="a GPU and a file of 1.1 GB",
+        needs_gpu=True,
     )
     Options: ClassVar[type] = Options
     varies_pixels: ClassVar[bool] = True

@@ -59,38 +59,77 @@ class Options:
     """
 
     model_path: str = option(
-        "", "file of the weights, such as imagenet64_cond_270M_250K.pt", opens="path"
+        "",
+        "a file on this computer, such as imagenet64_cond_270M_250K.pt",
+        opens="path",
+        label="Weights",
+        first=True,
     )
-    model_image_size: int = option(64, "the model's image size: 32, 64 or 256 pixels")
-    num_channels: int = option(192, "channels at full resolution", low=GROUPS, high=4096)
-    num_res_blocks: int = option(3, "residual blocks at each resolution", low=1, high=16)
+    model_image_size: int = option(
+        64, "the model's image size: 32, 64 or 256 pixels", label="Size of the model's images"
+    )
+    num_channels: int = option(
+        192, "channels at full resolution", low=GROUPS, high=4096, label="Channels"
+    )
+    num_res_blocks: int = option(
+        3, "residual blocks at each resolution", low=1, high=16, label="Residual blocks"
+    )
     attention_resolutions: str = option("16,8", "resolutions with attention, in pixels")
-    num_heads: int = option(4, "attention heads", low=1, high=256)
+    num_heads: int = option(4, "attention heads", low=1, high=256, label="Attention heads")
     num_heads_upsample: int | None = option(
-        None, "attention heads on the way up, if not as many", low=1, high=256
+        None,
+        "attention heads on the way up, if not as many",
+        low=1,
+        high=256,
+        label="Attention heads, on the way up",
     )
-    use_scale_shift_norm: bool = option(True, "the timestep scales and shifts normed features")
-    class_cond: bool = option(True, "the model takes one of 1000 labels")
-    learn_sigma: bool = option(True, "the model predicts variances")
+    use_scale_shift_norm: bool = option(
+        True,
+        "the timestep scales and shifts normed features",
+        label="Scale and shift by the timestep",
+    )
+    class_cond: bool = option(
+        True, "the model takes one of 1000 labels", label="Labels are given to the model"
+    )
+    learn_sigma: bool = option(
+        True, "the model predicts variances", label="Variances are predicted"
+    )
     sigma_small: bool = option(
-        False, "ancestral steps without predicted variances take the least that is right"
+        False,
+        "ancestral steps without predicted variances take the least that is right",
+        label="Least variances",
     )
-    predict_xstart: bool = option(False, "the model predicts images, not their noise")
+    predict_xstart: bool = option(
+        False, "the model predicts images, not their noise", label="Images are predicted"
+    )
     diffusion_steps: int = option(4000, "timesteps of its training", low=50, high=100_000)
     noise_schedule: str = option("cosine", "noise of its training", choices=SCHEDULES)
-    rescale_timesteps: bool = option(False, "it was told timesteps from 0 to 1000")
-    timestep_respacing: str = option(
-        "100", "how many of the timesteps to sample at, or ddim10, 10,20,30; empty: all"
+    rescale_timesteps: bool = option(
+        False, "it was told timesteps from 0 to 1000", label="Timesteps up to 1000"
     )
-    use_ddim: bool = option(True, "sample by DDIM; else by ancestral steps, which add noise")
-    clip_denoised: bool = option(True, "keep predicted images within black and white")
+    timestep_respacing: str = option(
+        "100",
+        "how many of the timesteps to sample at, or ddim10, 10,20,30; empty: all",
+        label="Timesteps to sample at",
+    )
+    use_ddim: bool = option(
+        True, "sample by DDIM; else by ancestral steps, which add noise", label="Sample by DDIM"
+    )
+    clip_denoised: bool = option(
+        True, "keep predicted images within black and white", label="Keep within black and white"
+    )
     variation_degree_schedule: str = option(
         "",
         "steps at which variation starts, one for each generation, 0 the noisiest, such as 0,2,4; "
         "empty: the run's degrees",
+        label="Starts of variation",
     )
-    dtype: str = option("auto", "number format of the convolutions", choices=DTYPES)
-    batch_size: int | None = option(None, "images made at once", low=1, high=4096)
+    dtype: str = option(
+        "auto", "number format of the convolutions", choices=DTYPES, label="Number format"
+    )
+    batch_size: int | None = option(
+        None, "images made at once", low=1, high=4096, label="Images at once"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -18,7 +18,7 @@ import numpy as np
 
 from pe_engine.errors import ConfigError, GeneratorError
 from pe_engine.generators import openai_models as models
-from pe_engine.generators.base import Facts
+from pe_engine.generators.base import Card, Facts
 from pe_engine.generators.calling import Passing, Refusal
 from pe_engine.generators.options import option
 from pe_engine.generators.services import ServiceGenerator, ServiceOptions, Wish
@@ -53,9 +53,12 @@ class Options(ServiceOptions):
     """The settings of ``OpenAIImages``."""
 
     base_url: str = option(
-        models.ADDRESS, "address of the service; your key is sent there", opens="address"
+        models.ADDRESS,
+        "address of the service; your key is sent there",
+        opens="address",
+        label="Address of the service",
     )
-    model: str = option("gpt-image-2.5-flare", "what the service calls the model")
+    model: str = option("gpt-image-2.5-flare", "what the service calls the model", first=True)
     variation_by: str = option(
         "auto",
         "edit: by a prompt; variations: the endpoint of DALL-E 2, which knows no degrees; auto: "
@@ -63,7 +66,9 @@ class Options(ServiceOptions):
         choices=MODES,
     )
     edit_prompt: str = option(
-        EDIT_PROMPT, "prompt of an edit; {prompt} is the image's, {degree} how much may change"
+        EDIT_PROMPT,
+        "prompt of an edit; {prompt} is the image's, {degree} how much may change",
+        label="Prompt of an edit",
     )
     size: str | None = option(
         None, "size to ask for, such as 1024x1024; auto: the smallest square that is enough"
@@ -119,6 +124,13 @@ class OpenAIImages(ServiceGenerator):
         cost="per image, by the service's list; prompts and edited images are charged for besides",
         degrees="five steps of words in the edit's prompt; none for the variations endpoint",
         offline="no",
+    )
+    card: ClassVar[Card] = Card(
+        draws="photographs and drawings by OpenAI's image models",
+        needs="a key; charged for each image",
+        where="OpenAI's servers",
+        key=KEY_NAME,
+        suggestions=("a photo of {class}", "a photo, natural light"),
     )
     Options: ClassVar[type] = Options
 

@@ -18,6 +18,8 @@ def option(
     low: float | None = None,
     high: float | None = None,
     opens: str = "",
+    label: str = "",
+    first: bool = False,
 ) -> Any:
     """A field of a generator's frozen ``Options`` dataclass.
 
@@ -30,8 +32,12 @@ def option(
             hub, a "path" on this computer, an "address" on the network, or "options" of another
             generator. A visitor of a shared server may not choose these freely, and what a path
             says of its owner's computer does not leave. "" where it is only read.
+        label: what the page calls it; by default its name.
+        first: the generator cannot do without it, or it decides what is drawn, so that the page
+            asks for it at once and not among the advanced settings.
     """
     metadata = {"help": text, "choices": choices, "bounds": (low, high), "opens": opens}
+    metadata |= {"label": label, "first": first}
     return field(default=default, metadata=metadata)
 
 
@@ -44,7 +50,7 @@ class Option:
         default: of that kind; None where the model decides.
         choices: the only texts allowed; empty if any are.
         bounds: of a number, None where there is none.
-        opens: what its text makes the program open; see ``option``.
+        opens, label, first: see ``option``.
     """
 
     name: str
@@ -54,6 +60,13 @@ class Option:
     choices: tuple[str, ...]
     bounds: tuple[float | None, float | None]
     opens: str
+    label: str
+    first: bool
+
+    @property
+    def title(self) -> str:
+        """What the page calls it."""
+        return self.label or self.name.replace("_", " ").capitalize()
 
     def parse(self, text: str) -> Any:
         """The value that ``text`` means; "auto" and "" are None where the model may decide.

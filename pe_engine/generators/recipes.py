@@ -18,7 +18,10 @@ class Options:
     """The settings of ``StableDiffusion``."""
 
     model: str = option(
-        "", "folder or Hugging Face id of the checkpoint; empty: the bundled one", opens="model"
+        "",
+        "folder or Hugging Face id of the checkpoint; empty: the bundled one",
+        opens="model",
+        first=True,
     )
     variation_model: str = option(
         "", "another checkpoint for variations; empty: the same", opens="model"
@@ -44,15 +47,26 @@ class Options:
         None, "pixels at which new images are made, if not the image size", low=8, high=2048
     )
     negative_prompt: str = option("", "what should not be in the images")
-    template: str | None = option(None, "the prompt where none is typed; {} is the class name")
+    template: str | None = option(
+        None,
+        "the prompt where none is typed; {} is the class name",
+        label="Prompt where none is typed",
+    )
     preview_autoencoder: str = option(
         "",
         "tiny autoencoder for look-ahead, such as madebyollin/taesd; empty: the model's",
         opens="model",
+        label="Small autoencoder for look-ahead",
     )
-    compile: bool = option(True, "compile the UNet on a GPU: slower at the start, then faster")
-    dtype: str = option("auto", "number format of the model", choices=DTYPES)
-    batch_size: int | None = option(None, "images made at once", low=1, high=4096)
+    compile: bool = option(
+        True,
+        "compile the UNet on a GPU: slower at the start, then faster",
+        label="Compile on a GPU",
+    )
+    dtype: str = option("auto", "number format of the model", choices=DTYPES, label="Number format")
+    batch_size: int | None = option(
+        None, "images made at once", low=1, high=4096, label="Images at once"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -49,15 +49,22 @@ class ServiceOptions:
         "tenth as many if that is more, the run fails, and to resume it allows for so many again",
         low=0,
         high=10**9,
+        label="Images that may be charged",
+        first=True,
     )
     price: float | None = option(
         None,
         "US dollars for one image, for the estimate; auto: the list price, if known",
         low=0,
         high=1000,
+        label="Price of an image",
     )
-    template: str = option("a photo of {}", "the prompt where none is typed; {} is the class name")
-    concurrency: int = option(4, "calls under way at once", low=1, high=32)
+    template: str = option(
+        "a photo of {}",
+        "the prompt where none is typed; {} is the class name",
+        label="Prompt where none is typed",
+    )
+    concurrency: int = option(4, "calls under way at once", low=1, high=32, label="Calls at once")
     attempts: int = option(
         8, "how often a call that fails is made before giving up", low=1, high=20
     )

@@ -19,7 +19,7 @@ import numpy as np
 from pe_engine.errors import GeneratorError
 from pe_engine.generators import checkpoints, recipes
 from pe_engine.generators.autoencoders import alike, decoded, latents_shape
-from pe_engine.generators.base import Facts, Generator, State
+from pe_engine.generators.base import Card, Facts, Generator, State
 from pe_engine.generators.denoising import TIMESTEPS, Denoiser
 from pe_engine.generators.halving import Halving
 from pe_engine.generators.miniature import CHARACTERS, plain_caption
@@ -66,6 +66,15 @@ class StableDiffusion(Generator):
         cost="a minute with the miniature; hours on a GPU",
         degrees="the part of the noise schedule that is denoised again",
         offline="yes, once downloaded",
+    )
+    card: ClassVar[Card] = Card(
+        draws="letters and digits by a bundled miniature; photographs by a model you name",
+        needs="nothing; with a model of yours a GPU and 2 to 7 GB",
+        suggestions=(
+            "a handwritten digit {class}",
+            "a serif letter {class}",
+            "a photo of {class}",
+        ),
     )
     Options: ClassVar[type] = recipes.Options
 

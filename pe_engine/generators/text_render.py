@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pe_engine.generators.base import Facts, Generator, State
+from pe_engine.generators.base import Card, Facts, Generator, State
 from pe_engine.generators.glyphs import MARGIN, GlyphAtlas, font_files, tidy
 from pe_engine.generators.options import check_options, option
 from pe_engine.generators.states import consists_of
@@ -73,6 +73,10 @@ class TextRender(Generator):
         cost="seconds",
         degrees="chance of a new font, and reach of every parameter within its range",
         offline="yes",
+    )
+    card: ClassVar[Card] = Card(
+        draws="the class name or the prompt as text, in 105 fonts",
+        suggestions=("{class}", "0 1 2 3"),
     )
     Options: ClassVar[type] = Options
     grey = True

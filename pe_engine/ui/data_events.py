@@ -87,6 +87,12 @@ def wire_data(images: PrivateImages, form: Form, card: DataCard, problem: gr.HTM
     declared = [fields["class_names"], fields["classes"], *told]
     source.classes_declared(declare_classes, given, declared, **QUIET)
 
+    def classes(request: gr.Request, value: Any, *naming: Any) -> dict[str, Any]:
+        return images.classes(who_asks(request), value, _said(naming))
+
+    renamed = [source.source_changed, fields["class_map"].change, *said_otherwise]
+    gr.on(renamed, classes, given, fields["prompts"], **QUIET)
+
 
 def _said(naming: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(NAMING_FIELDS, naming, strict=True))

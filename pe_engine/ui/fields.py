@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from pe_engine.components import Option, generator_class, generator_options, has_gpu
+from pe_engine.components import has_gpu
 from pe_engine.config import (
     ADJACENCIES,
     CLASS_RULES,
@@ -22,8 +22,8 @@ from pe_engine.config import (
 )
 from pe_engine.embedders import EMBEDDERS
 from pe_engine.presets import PRESETS, first
-from pe_engine.ui.public_models import is_public, shown_generators
-from pe_engine.ui.settings import shown_fields
+from pe_engine.ui.parts import markup, starter
+from pe_engine.ui.settings import shown_fields, shown_options
 
 BUDGET_FIELDS = (
     "epsilon",
@@ -35,6 +35,7 @@ BUDGET_FIELDS = (
     "initial",
     "persons",
     "person_votes",
+    "num_samples",
 )
 NAMING_FIELDS = ("classes", "class_names", "class_map", "persons")
 """What decides whose and of which class the private images are."""
@@ -45,7 +46,6 @@ OWNERS = frozenset(
     }
 )
 """Settings that no preset touches: said of the images or guard them, or the machine's."""
-PAIR = "variation_"  # the same option for variations
 
 
 @dataclass
@@ -55,13 +55,16 @@ class Form:
     Attributes:
         initial: what the fields say at first.
         owner: they are for the owner of this computer, not for visitors of a server.
+        groups: what is visible for one generator only, after its name.
+        estimate: of how many private images there are; no setting of a run.
     """
 
     initial: RunConfig = field(default_factory=lambda: preset_config(first(has_gpu())))
     owner: bool = True
     fields: dict[str, Component] = field(default_factory=dict)
     options: dict[str, dict[str, Component]] = field(default_factory=dict)
-    groups: dict[str, gr.Group] = field(default_factory=dict)
+    groups: list[tuple[str, gr.Group]] = field(default_factory=list)
+    estimate: Component | None = None
 
     def components(self) -> list[Component]:
         """All fields, in a fixed order."""
@@ -91,22 +94,6 @@ def preset_config(name: str) -> RunConfig:
     return RunConfig(dataset_name="preset", **PRESETS[name].settings)
 
 
-def preset_field(form: Form) -> gr.Dropdown:
-    """Not a setting itself: choosing one fills in the others."""
-    return gr.Dropdown(
-        [(PRESETS[name].title, name) for name in shown_presets(form.owner)],
-        value=first(has_gpu()),
-        label="Preset",
-        info=PRESETS[first(has_gpu())].summary,
-        filterable=False,
-    )
-
-
-def shown_presets(owner: bool) -> list[str]:
-    """The presets that may be used."""
-    return [name for name in PRESETS if owner or is_public(preset_config(name))]
-
-
 def name_field(form: Form) -> None:
     form.fields["dataset_name"] = gr.Textbox(
         label="Data set name",
@@ -124,6 +111,7 @@ def public_names_field(form: Form) -> None:
         info="Then they reach the generator and the zip. If a name says who is pictured, leave "
         "this off and write a prompt for each class.",
         visible=False,
+        elem_id="public-names",
     )
 
 
@@ -134,30 +122,28 @@ def class_map_field(form: Form) -> None:
     )
 
 
-def generator_fields(form: Form) -> None:
-    form.fields["generator"] = gr.Dropdown(
-        [(generator_class(name).title, name) for name in shown_generators(form.owner)],
-        value=form.initial.generator,
-        label="Generator",
-        info=summary(form.initial.generator),
-        filterable=False,
-    )
-    form.fields["prompts"] = gr.Textbox(
-        shown_fields(form.initial)["prompts"],
-        label="Prompts (optional)",
-        lines=2,
-        max_lines=8,
-        placeholder="One a line. Start a line with a class name and a colon to bind it.",
-    )
-
-
-def budget_fields(form: Form) -> None:
+def budget_fields(form: Form) -> gr.HTML:
+    """The number fields, and the scale of ε, which is returned."""
     with gr.Row(elem_classes="pair"):
         _text(form, "epsilon", "ε (epsilon)", "smaller is more private")
         _text(form, "delta", "δ (delta)", "below 1 / your images")
+    scale = gr.HTML(
+        {"epsilon": shown_fields(form.initial)["epsilon"]},
+        html_template=markup("budget"),
+        js_on_load=starter("budget", ()),
+        apply_default_css=False,
+    )
     with gr.Row(elem_classes="pair"):
         _text(form, "iterations", "Iterations", "how often they vote")
         _text(form, "num_samples", "Samples", "synthetic images to make")
+    form.estimate = gr.Textbox(
+        "",
+        label="About how many private images?",
+        info="What is publicly known; persons, if persons are protected. Nothing reads it from "
+        "your images, whose number is private, and it is not kept.",
+        max_lines=1,
+    )
+    return scale
 
 
 def advanced_fields(form: Form) -> None:
@@ -200,72 +186,11 @@ def advanced_fields(form: Form) -> None:
     )
 
 
-def option_fields(form: Form) -> None:
-    """The options of every generator; only the chosen one's are visible."""
-    for generator in shown_generators(form.owner):
-        visible = generator == form.initial.generator
-        shown = shown_options(generator, form.initial)
-        made = form.options[generator] = {}
-        with gr.Group(visible=visible, elem_classes="options") as group:
-            for heading, options in option_groups(generator_options(generator)):
-                gr.HTML(heading, apply_default_css=False)
-                made |= {option.name: _option(option, shown[option.name]) for option in options}
-        form.groups[generator] = group
-
-
-def option_groups(options: Sequence[Option]) -> list[tuple[str, list[Option]]]:
-    """Options under headings: texts, which get a whole line, then values, then ticks; and those
-    that there are once for new images and once for variations, side by side.
-
-    Returns:
-        of each group the heading, as HTML, and its options; no empty group.
-    """
-    texts = [o for o in options if _is_text(o)]
-    short = [o for o in options if not _is_text(o)]
-    names = {o.name for o in short}
-    pairs = {name for name in names if PAIR + name in names}
-    twins = [o for o in short if o.name.removeprefix(PAIR) in pairs]
-    single = sorted((o for o in short if o not in twins), key=lambda option: option.kind is bool)
-    groups = [
-        ("<h3>Generator</h3>", texts + single),
-        ('<h3 class="twins"><span>New images</span><span>Variations</span></h3>', twins),
-    ]
-    return [(heading, group) for heading, group in groups if group]
-
-
-def _is_text(option: Option) -> bool:
-    return option.kind is str and not option.choices
-
-
-def summary(generator: str) -> str:
-    """The generator's line about itself."""
-    return generator_class(generator).summary
-
-
-def shown_options(generator: str, config: RunConfig) -> dict[str, Any]:
-    """What the fields of a generator's options say; the defaults if ``config`` has another one."""
-    given = config.generator_options if generator == config.generator else {}
-    values = {o.name: given.get(o.name, o.default) for o in generator_options(generator)}
-    return {
-        name: value if isinstance(value, bool) else "auto" if value is None else str(value)
-        for name, value in values.items()
-    }
-
-
-def _option(option: Option, shown: Any) -> Component:
-    label = option.name.replace("_", " ").capitalize()
-    if option.kind is bool:
-        return gr.Checkbox(shown, label=label, info=option.help)
-    if option.choices:
-        choices = ["auto"] * (option.default is None) + [*option.choices]
-        return gr.Dropdown(choices, value=shown, label=label, info=option.help, filterable=False)
-    wide = "wide" if _is_text(option) else None
-    return gr.Textbox(shown, label=label, info=option.help, max_lines=1, elem_classes=wide)
-
-
 def _text(form: Form, name: str, label: str, info: str) -> None:
     shown = shown_fields(form.initial)[name]
-    form.fields[name] = gr.Textbox(shown, label=label, info=info, max_lines=1)
+    form.fields[name] = gr.Textbox(
+        shown, label=label, info=info, max_lines=1, elem_id=f"field-{name.replace('_', '-')}"
+    )
 
 
 def _choice(form: Form, name: str, label: str, choices: tuple[str, ...], info: str) -> None:

@@ -16,6 +16,7 @@ from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run
 from pe_engine.starting import settled
+from pe_engine.ui.budget import Budget, budget_html, budget_sentence, read_budget, spoken
 from pe_engine.ui.costs import check_disk, check_work
 from pe_engine.ui.house import House
 from pe_engine.ui.identity import Identity
@@ -23,7 +24,7 @@ from pe_engine.ui.private_images import PrivateImages, no_question, read_source
 from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, note_html, problem_html, sentence_of
-from pe_engine.ui.settings import budget_sentence, number, read_config
+from pe_engine.ui.settings import number, option_titles, read_config
 from pe_engine.ui.starts import names_own_run, settings_after, settings_like, start_path
 from pe_engine.ui.uploads import Uploads
 from pe_engine.ui.who_routes import NO_KEY
@@ -52,17 +53,24 @@ class Handlers:
 
     # The budget -------------------------------------------------------------------------------
 
-    async def budget(self, who: Identity, fields: Mapping[str, Any]) -> str:
-        """What the budget means, as HTML; or what is wrong with it."""
+    async def budget(self, who: Identity, fields: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """What the budget means, as HTML, or what is wrong with it; and ε and the meaning in
+        words, for the scale."""
+        epsilon = str(fields["epsilon"] or "")
         try:
-            sentence = await asyncio.to_thread(self.budget_told, who, fields)
+            meant = await asyncio.to_thread(self.budget_of, who, fields)
+            told, said = await asyncio.to_thread(lambda: (budget_html(meant), spoken(meant)))
         except PROBLEMS as problem:
-            said = escape(sentence_of(problem))
-            return f'<p class="meaning wrong" role="alert">{said}</p>'
-        return f'<p class="meaning">{escape(sentence)}</p>'
+            wrong = escape(sentence_of(problem))
+            told, said = f'<p class="meaning wrong" role="alert">{wrong}</p>', ""
+        return told, {"epsilon": epsilon, "said": said}
 
     def budget_told(self, who: Identity, fields: Mapping[str, Any]) -> str:
-        """The same as a sentence.
+        """The same as a sentence; raises as ``budget_of``."""
+        return budget_sentence(self.budget_of(who, fields))
+
+    def budget_of(self, who: Identity, fields: Mapping[str, Any]) -> Budget:
+        """The budget that the fields describe.
 
         Raises:
             PEError, OSError, HTTPException: it cannot be used.
@@ -70,7 +78,7 @@ class Handlers:
         start = fields["initial"] or ""
         if not who.may_open_paths and not names_own_run(start):
             start = ""  # a visitor's path is not opened
-        return budget_sentence({**fields, "initial": start_path(self.manager, who, start)})
+        return read_budget({**fields, "initial": start_path(self.manager, who, start)})
 
     # The run ----------------------------------------------------------------------------------
 
@@ -91,7 +99,7 @@ class Handlers:
         try:
             run = self.begin(who, source, fields, options)
         except PROBLEMS as problem:
-            return "", *UNCHANGED, problem_html(problem)
+            return "", *UNCHANGED, problem_html(problem, option_titles(fields["generator"]))
         return run.run_id, *self._after(who, source), ""
 
     def begin(

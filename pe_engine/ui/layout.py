@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from pe_engine.presets import PRESETS
+from pe_engine.ui import choosing, option_fields
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.data_events import data_card, wire_data
-from pe_engine.ui.fields import BUDGET_FIELDS, Form
+from pe_engine.ui.fields import BUDGET_FIELDS, OWNERS, Form
 from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import who_asks
 from pe_engine.ui.live import NO_RUN
@@ -21,6 +21,7 @@ from pe_engine.ui.viewers import Viewers
 STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run", "like_run")
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
+TELL_CHANGED = "() => { document.dispatchEvent(new CustomEvent('settings-changed')); }"
 LOGOUT = '<form id="logout" method="post" action="/logout"><button>Log out</button></form>'
 THEME_SWITCH = '<button type="button" id="theme-switch"'
 HEADER = """
@@ -52,13 +53,13 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
         gr.HTML(header, elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="setup"):
-                card, preset, meaning, problem, run_button = _setup(form, place)
+                card, preset, meanings, problem, run_button = _setup(form, place)
             with gr.Column(elem_id="stage"):
                 live = _script_html(
                     NO_RUN, "live", markup("stage", place), starter("stage", STAGE_EVENTS)
                 )
         wire_data(handlers.images, form, card, problem)
-        _wire_setup(handlers, form, meaning)
+        _wire_choices(handlers, form, meanings)
         told = [card.source, card.summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button)
         _wire_live(handlers, viewers, page, live, told)
@@ -72,21 +73,23 @@ def _setup(form: Form, place: str) -> tuple[Any, ...]:
         card = data_card(form, place)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>What to make</h2>", apply_default_css=False)
-        preset = form_fields.preset_field(form)
-        form_fields.generator_fields(form)
+        preset = choosing.preset_field(form)
+        choosing.generator_field(form, place)
+        option_fields.first_fields(form)
+        choosing.prompts_field(form)
     with gr.Column(elem_classes="card"):
         gr.HTML("<h2>Privacy budget</h2>", apply_default_css=False)
-        form_fields.budget_fields(form)
+        scale = form_fields.budget_fields(form)
         meaning = gr.HTML(
             '<p class="meaning">&nbsp;</p>', elem_id="meaning", apply_default_css=False
         )
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        form_fields.option_fields(form)
+        option_fields.option_fields(form)
         form_fields.advanced_fields(form)
     with gr.Column(elem_id="run-bar"):
         problem = gr.HTML(elem_id="problem", apply_default_css=False)
         run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
-    return card, preset, meaning, problem, run_button
+    return card, preset, [meaning, scale], problem, run_button
 
 
 def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTML:
@@ -99,32 +102,33 @@ def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTM
     )
 
 
-def _wire_setup(handlers: Handlers, form: Form, meaning: gr.HTML) -> None:
-    fields = form.fields
+def _wire_choices(handlers: Handlers, form: Form, meanings: list[Component]) -> None:
+    """What the budget means, which options are asked for, and that a preset was changed."""
+    asked = {name: form.fields[name] for name in BUDGET_FIELDS} | {"estimate": form.estimate}
+    generator = form.fields["generator"]
 
-    async def budget(request: gr.Request, *values: Any) -> str:
-        return await handlers.budget(
-            who_asks(request), dict(zip(BUDGET_FIELDS, values, strict=True))
-        )
+    async def budget(request: gr.Request, *values: Any) -> tuple[str, dict[str, str]]:
+        return await handlers.budget(who_asks(request), dict(zip(asked, values, strict=True)))
 
     gr.on(
-        [gr.context.Context.root_block.load, *(fields[name].change for name in BUDGET_FIELDS)],
+        [gr.context.Context.root_block.load, *(field.change for field in asked.values())],
         budget,
-        [fields[name] for name in BUDGET_FIELDS],
-        meaning,
+        [*asked.values()],
+        meanings,
         trigger_mode="always_last",
         concurrency_limit=4,
         **QUIET,
     )
-    fields["generator"].change(
-        lambda chosen: [
-            gr.update(info=form_fields.summary(chosen)),
-            *(gr.update(visible=name == chosen) for name in form.groups),
-        ],
-        fields["generator"],
-        [fields["generator"], *form.groups.values()],
+    generator.switched(
+        lambda chosen: [gr.update(visible=name == chosen) for name, _ in form.groups],
+        generator,
+        [group for _, group in form.groups],
+        trigger_mode="always_last",
         **QUIET,
     )
+    free = {form.fields[name] for name in OWNERS}
+    typed = [c for c in form.components() if c not in free and not isinstance(c, gr.HTML)]
+    gr.on([field.input for field in typed], None, None, None, js=TELL_CHANGED)
 
 
 def _wire_start(
@@ -179,22 +183,20 @@ def _wire_live(
     live.delete_run(delete, None, problem, **stream)
 
 
-def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.Dropdown) -> None:
+def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.HTML) -> None:
     """The fields as in a preset, when one is chosen; or as in the run that the address names."""
     components = form.components()
 
     def fill(name: str) -> list[Any]:
-        info = gr.update(info=PRESETS[name].summary)
-        return [info, *form.update(form_fields.preset_config(name), form_fields.OWNERS)]
+        return form.update(form_fields.preset_config(name), OWNERS)
 
     def restore(request: gr.Request) -> list[Any]:
         settings = handlers.settings_of(who_asks(request), request.query_params.get("run", ""))
         if settings is None:
             return [gr.skip()] * (1 + len(components))
-        no_preset = gr.update(value=None, info="The fields say what this run was given.")
-        return [no_preset, *form.update(*settings)]
+        return [choosing.OTHERWISE, *form.update(*settings)]
 
-    preset.input(fill, preset, [preset, *components], **QUIET)
+    preset.picked(fill, preset, components, trigger_mode="always_last", **QUIET)
     page.load(restore, None, [preset, *components], **QUIET)
 
 
@@ -207,7 +209,7 @@ def _wire_like(handlers: Handlers, live: gr.HTML, form: Form, around: list[Compo
         config, unsaid, said = handlers.settings_for(who_asks(request), wish)
         if config is None:
             return [gr.skip(), said, *[gr.skip()] * len(components)]
-        return [gr.update(value=None, info=""), said, *form.update(config, unsaid)]
+        return [choosing.OTHERWISE, said, *form.update(config, unsaid)]
 
     live.like_run(like, None, [*around, *components], **QUIET)
 

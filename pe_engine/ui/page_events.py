@@ -70,7 +70,9 @@ def _fits(component: Any, value: Any) -> bool:
         return True
     if isinstance(component, Api):
         return _is_plain(value)
-    if isinstance(component, gr.HTML):
+    if isinstance(component, gr.HTML) and "choices" in component.props:
+        return isinstance(value, str) and value in component.props["choices"]
+    if isinstance(component, gr.HTML) and component.props.get("takes") != "text":
         flat = isinstance(value, Mapping) and DROPPED.issuperset(value)
         return flat and all(isinstance(part, (str, type(None))) for part in value.values())
     if isinstance(component, gr.Checkbox):

@@ -20,7 +20,7 @@ ADDRESS = "/parts"
 _PLACE = re.compile(r"<!-- part: (\w+) -->")
 
 
-def markup(frame: str, place: str) -> str:
+def markup(frame: str, place: str = "this computer") -> str:
     """The HTML of a frame with its parts; ``place`` is where images are kept, in words."""
     text = _read(frame)
     return _PLACE.sub(lambda found: _read(found[1]), text).replace("PLACE", place)

@@ -81,6 +81,18 @@ class PrivateImages:
             return no_question(), problem_html(problem)
         return _question(source, dataset), ""
 
+    def classes(
+        self, who: Identity, source: Mapping[str, Any] | None, fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """For the boxes of prompts: the classes, and whether their names wait for a word of the
+        owner's before they may be put into prompts. No class where there are no images."""
+        source = read_source(source)
+        try:
+            dataset = self.dataset(who, source, fields)
+        except PROBLEMS:
+            return gr.update(classes=[], guarded=False)
+        return gr.update(classes=[*dataset.class_names], guarded=_asks(source, dataset))
+
     def declare_classes(
         self, who: Identity, source: Mapping[str, Any] | None, fields: Mapping[str, Any]
     ) -> tuple[Any, ...]:
@@ -142,9 +154,12 @@ class PrivateImages:
 
 
 def _question(source: Mapping[str, str], dataset: PrivateDataset) -> dict[str, Any]:
+    return gr.update(visible=_asks(source, dataset), value=False)
+
+
+def _asks(source: Mapping[str, str], dataset: PrivateDataset) -> bool:
     """Whether to ask if the class names may be public: they may say who is pictured."""
-    ask = source["kind"] != "example" and any(len(name) > 1 for name in dataset.class_names)
-    return gr.update(visible=ask, value=False)
+    return source["kind"] != "example" and any(len(name) > 1 for name in dataset.class_names)
 
 
 def read_source(value: Any) -> dict[str, str]:

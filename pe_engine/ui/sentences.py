@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 from fastapi import HTTPException
 
@@ -10,6 +13,9 @@ from pe_engine.errors import PEError
 
 PROBLEMS = (PEError, OSError, HTTPException)
 """What a handler answers with a sentence; anything else is a mistake in the program."""
+
+
+_OPTION = re.compile(r"\boption (\w+)")
 
 
 def sentence_of(problem: Exception) -> str:
@@ -27,6 +33,11 @@ def note_html(sentence: str) -> str:
     return f'<p class="note" role="status">{escape(sentence)}</p>'
 
 
-def problem_html(problem: Exception) -> str:
-    """One of ``PROBLEMS`` as an alert."""
-    return f'<p class="problem" role="alert">{escape(sentence_of(problem))}</p>'
+def problem_html(problem: Exception, titles: Mapping[str, str] = MappingProxyType({})) -> str:
+    """One of ``PROBLEMS`` as an alert.
+
+    Args:
+        titles: what the page calls options, by the names that the sentence may use.
+    """
+    said = _OPTION.sub(lambda o: f"option {titles.get(o[1], o[1])}", sentence_of(problem))
+    return f'<p class="problem" role="alert">{escape(said)}</p>'

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from pe_engine.build import plan_budget
 from pe_engine.checks import check_one_of
-from pe_engine.components import parse_generator_options
+from pe_engine.components import generator_options, parse_generator_options
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
-from pe_engine.initial import past
 
 Number = TypeVar("Number", int, float)
 
@@ -47,9 +45,9 @@ def read_config(
         adjacency=fields["adjacency"],
         epsilon_cap=optional_number("cap on ε", fields["epsilon_cap"]),
         iterations=number("iterations", fields["iterations"], int),
-        num_samples=numbers("number of samples", fields["num_samples"], int),
+        num_samples=numbers("samples", fields["num_samples"], int),
         lookahead=number("look-ahead", fields["lookahead"], int),
-        threshold=optional_number("threshold", fields["threshold"]),
+        threshold=optional_number("threshold H", fields["threshold"]),
         selection=fields["selection"],
         keep_selected=bool(fields["keep_selected"]),
         fresh_children=bool(fields["fresh_children"]),
@@ -113,31 +111,21 @@ def shown_fields(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def budget_sentence(fields: Mapping[str, Any]) -> str:
-    """What ε, δ and the iterations mean: the noise on each vote and where ε ends.
+def shown_options(generator: str, config: RunConfig) -> dict[str, Any]:
+    """What the fields of a generator's options say; the defaults if ``config`` has another one."""
+    given = config.generator_options if generator == config.generator else {}
+    values = {o.name: given.get(o.name, o.default) for o in generator_options(generator)}
+    return {
+        name: value if isinstance(value, bool) else "auto" if value is None else str(value)
+        for name, value in values.items()
+    }
 
-    Raises:
-        ConfigError: a setting is out of its range.
-    """
-    checked = RunConfig(
-        dataset_name="any",
-        epsilon=number("ε (epsilon)", fields["epsilon"], float),
-        delta=number("δ (delta)", fields["delta"], float),
-        iterations=number("iterations", fields["iterations"], int),
-        neighbours=number("neighbours", fields["neighbours"], int),
-        adjacency=fields["adjacency"],
-        threshold=optional_number("threshold", fields["threshold"]),
-        persons=fields["persons"],
-        person_votes=number("votes of a person", fields["person_votes"], int),
-        classes="none",
-    )
-    start = (fields["initial"] or "").strip()
-    plan = plan_budget(checked, past(start) if start else None)
-    generations = "1 generation" if checked.iterations == 1 else f"{checked.iterations} generations"
-    return (
-        f"σ = {plan.noise_multiplier:.3g} votes of noise per candidate; "
-        f"ε = {decimal(plan.epsilons[-1])} for each {checked.unit} after {generations}"
-    )
+
+def option_titles(generator: Any) -> dict[str, str]:
+    """What the page calls the options of a generator, by their names; none of an unknown one."""
+    if generator not in GENERATORS:
+        return {}
+    return {option.name: option.title for option in generator_options(generator)}
 
 
 def decimal(value: float) -> str:

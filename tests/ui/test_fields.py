@@ -10,6 +10,7 @@ from loops import in_event_loop
 from pe_engine.components import generator_options, has_gpu
 from pe_engine.config import RunConfig
 from pe_engine.presets import FIRST, PRESETS
+from pe_engine.ui import choosing, option_fields
 from pe_engine.ui import fields as form_fields
 from pe_engine.ui.fields import Form, preset_config
 from pe_engine.ui.settings import read_config
@@ -57,10 +58,13 @@ def made(preset=FIRST):
         form_fields.name_field(form)
         form_fields.class_map_field(form)
         form_fields.public_names_field(form)
-        form_fields.generator_fields(form)
+        choosing.preset_field(form)
+        choosing.generator_field(form, "this computer")
+        option_fields.first_fields(form)
+        choosing.prompts_field(form)
         form_fields.budget_fields(form)
         form_fields.advanced_fields(form)
-        form_fields.option_fields(form)
+        option_fields.option_fields(form)
     return form
 
 
@@ -121,7 +125,7 @@ def test_a_preset_leaves_what_is_the_owners(form):
 
 
 def test_options_for_variations_stand_beside_those_for_new_images():
-    (_, first), (_, twins) = form_fields.option_groups(generator_options("stable_diffusion"))
+    (_, first), (_, twins) = option_fields.option_groups(generator_options("stable_diffusion"))
     assert [option.name for option in twins] == [
         prefix + name
         for name in ("steps", "guidance", "scheduler")
@@ -129,9 +133,26 @@ def test_options_for_variations_stand_beside_those_for_new_images():
     ]
     kinds = [(option.kind is str and not option.choices, option.kind is bool) for option in first]
     assert kinds == sorted(kinds, key=lambda kind: (not kind[0], kind[1]))
-    ((_, text),) = form_fields.option_groups(generator_options("text_render"))
+    ((_, text),) = option_fields.option_groups(generator_options("text_render"))
     assert [option.name for option in text] == ["ink", "fonts", "rotation", "wobble"]
-    assert len(form_fields.option_groups(generator_options("openai_images"))) == 1
+    assert len(option_fields.option_groups(generator_options("openai_images"))) == 1
+
+
+def test_what_a_generator_cannot_do_without_stands_beside_its_card(form):
+    beside = {}
+    for name, group in form.groups:
+        labels = [c.label for c in group.children[0].children] if group.children else []
+        beside.setdefault(name, labels)  # the first group of a generator
+    assert beside["image_pool"] == ["Public images"]
+    assert beside["improved_diffusion"] == ["Weights"]
+    assert beside["stable_diffusion"] == ["Model"]
+    assert "Images that may be charged" in beside["openai_images"]
+    shown = [name for name, group in form.groups if group.visible]
+    assert shown == ["stable_diffusion"] * 2
+    for name, options in form.options.items():  # no raw names on the page
+        titles = {o.name: o.title for o in generator_options(name)}
+        assert {n: c.label for n, c in options.items()} == titles
+        assert not any("_" in title for title in titles.values())
 
 
 def test_what_stays_unsaid_does_not_change(form):

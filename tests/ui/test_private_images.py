@@ -188,3 +188,14 @@ def test_images_removed_while_a_run_is_started_are_gone(page, monkeypatch, home)
     run_id, *_, problem = page.handlers.start(OWNER, page.source, QUICK, [])
     assert run_id == "" and problem.count("<p") == 1
     assert [*home.glob("runs/*")] == [*home.glob("uploads/*")] == []
+
+
+def test_the_boxes_of_prompts_are_told_the_classes_of_whoever_owns_the_images(page):
+    told = page.images.classes(OWNER, page.source, FIELDS)
+    assert told["classes"] == ["0", "1", "2"] and told["guarded"] is False
+    renamed = FIELDS | {"class_map": '{"0": "anna"}'}
+    told = page.images.classes(OWNER, page.source, renamed)
+    assert "anna" in told["classes"] and told["guarded"] is True
+    for who in (KEYLESS, ACCOUNT):
+        assert page.images.classes(who, page.source, FIELDS)["classes"] == []
+    assert page.images.classes(OWNER, {"kind": ""}, FIELDS)["classes"] == []

@@ -5,7 +5,6 @@ import pytest
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.ui.settings import (
-    budget_sentence,
     decimal,
     number,
     numbers,
@@ -98,17 +97,6 @@ def test_empty_is_a_sentence_or_the_default():
         number("ε", "", float)
     assert optional_number("cap", " ") is None
     assert numbers("degrees", None, float) == ()
-
-
-def test_the_budget_in_a_sentence():
-    assert budget_sentence(FIELDS) == (
-        "σ = 8.34 votes of noise per candidate; ε = 1.0 for each image after 5 generations"
-    )
-    assert budget_sentence(FIELDS | {"persons": "prefix", "person_votes": "2"}) == (
-        "σ = 11.8 votes of noise per candidate; ε = 1.0 for each person after 5 generations"
-    )
-    with pytest.raises(ConfigError, match=r"ε \(epsilon\) is 1000\.0, but must lie"):
-        budget_sentence(FIELDS | {"epsilon": "1000"})
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,18 @@ SD, COMPOSITE = {"Generator": "stable_diffusion"}, {"Generator": "composite"}
         (SD | {"Model": "/etc"}, "takes no model"),
         (SD | {"Model": "http://127.0.0.1/x"}, "takes no model"),
         (SD | {"Variation model": "some/other"}, "takes no model"),
-        (SD | {"Preview autoencoder": "../main"}, "takes no model"),
-        (COMPOSITE | {"Model options": "steps=2; model=/etc"}, "takes no model"),
+        (SD | {"Small autoencoder for look-ahead": "../main"}, "takes no model"),
+        (COMPOSITE | {"Options of the model": "steps=2; model=/etc"}, "takes no model"),
         (COMPOSITE | {"Simulator": "image_pool"}, ""),
-        (COMPOSITE | {"Simulator": "composite", "Simulator options": "simulator=composite"}, ""),
-        (COMPOSITE | {"Simulator": "stable_diffusion", "Simulator options": "model=/etc"}, ""),
+        (
+            COMPOSITE
+            | {"Simulator": "composite", "Options of the simulator": "simulator=composite"},
+            "",
+        ),
+        (
+            COMPOSITE | {"Simulator": "stable_diffusion", "Options of the simulator": "model=/etc"},
+            "",
+        ),
         ({"Embedder": "/etc/passwd"}, "embedder"),
         ({"Embedder": "http://127.0.0.1/x"}, "embedder"),
         ({"Device": "/dev/sda"}, "device"),

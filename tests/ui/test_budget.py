@@ -1,0 +1,111 @@
+"""What the page says of a budget before anything is spent."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pe_engine.errors import ConfigError
+from pe_engine.ui.budget import budget_html, budget_sentence, read_budget, spoken
+
+FIELDS = {
+    "epsilon": "1.0",
+    "delta": "1e-5",
+    "iterations": "5",
+    "neighbours": "1",
+    "adjacency": "add-remove",
+    "threshold": "auto",
+    "initial": "",
+    "persons": "none",
+    "person_votes": "1",
+    "num_samples": "300",
+    "estimate": "",
+}
+KNOWN = {"estimate": "5,000"}
+
+
+def said(**changed):
+    return budget_html(read_budget(FIELDS | changed))
+
+
+def test_the_budget_in_a_sentence():
+    assert budget_sentence(read_budget(FIELDS)) == (
+        "σ = 8.34 votes of noise per candidate; ε = 1.0 for each image after 5 generations"
+    )
+    persons = FIELDS | {"persons": "prefix", "person_votes": "2"}
+    assert budget_sentence(read_budget(persons)) == (
+        "σ = 11.8 votes of noise per candidate; ε = 1.0 for each person after 5 generations"
+    )
+    for field in ("epsilon", "estimate"):
+        with pytest.raises(ConfigError, match=r"must (lie|be a whole number)"):
+            read_budget(FIELDS | {field: "-1"})
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "words", "guess"),
+    [
+        ("0.1", "strong", "52.5 %"),
+        ("1", "strong", "73.2 %"),
+        ("5", "reasonable", "99.4 %"),
+        ("20", "weak", "100 %"),
+    ],
+)
+def test_the_promise_in_words(epsilon, words, guess):
+    assert re.search(rf"{words}.*{guess}", said(epsilon=epsilon))
+
+
+def test_a_delta_that_gives_away_an_image_is_warned_of_once_their_number_is_typed():
+    assert "warning" not in said(delta="0.001")
+    assert "above 1 / 5,000 = 0.0002" in said(delta="0.001", **KNOWN)
+    assert "warning" not in said(delta="1e-5", **KNOWN)
+
+
+def test_votes_against_noise_only_for_a_typed_estimate():
+    assert "two-bars" not in said() and "average candidate" not in spoken(read_budget(FIELDS))
+    told = spoken(read_budget(FIELDS | KNOWN))
+    assert "about 16.7 votes, and the noise on them is 8.34. Votes stand out" in told
+    assert "lost in the noise" in said(num_samples="3000", **KNOWN)
+    assert "favourites stand out" in said(num_samples="400", **KNOWN)
+    assert "two-bars" not in said(num_samples="", **KNOWN)  # while it is being typed
+
+
+def test_advice_is_taken_over_by_a_button_until_it_is_followed():
+    told = said(num_samples="1000", iterations="9", **KNOWN)
+    assert 'data-samples="300" data-iterations="5"' in told and "300 samples" in told
+    followed = said(**KNOWN)
+    assert "use-advice" not in followed and "suit well" in followed
+    assert "hide nearly all votes" in said(estimate="20")
+    assert "use-advice" not in said()
+
+
+def test_epsilon_after_each_generation_ends_where_the_budget_does():
+    numbers = re.findall(r"<li>(.*?)</li>", said())
+    assert len(numbers) == 5 and numbers[-1] == "1.0"
+    assert [float(n) for n in numbers] == sorted(map(float, numbers))
+    assert re.findall(r"<li>(.*?)</li>", said(iterations="30"))[-2:] == ["…", "1.0"]
+
+
+def test_sources_are_named_and_what_is_compared_is_explained():
+    assert "How to DP-fy ML" in said() and "with one more" in said()
+    assert "in which one is another" in said(adjacency="replace")
+    assert "your persons" in said(persons="prefix")
+
+
+class Balance(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_html_is_closed():
+    assert Balance(said(delta="0.01", num_samples="7", **KNOWN)).open == []
