@@ -90,8 +90,9 @@ def wire_data(images: PrivateImages, form: Form, card: DataCard, problem: gr.HTM
     def classes(request: gr.Request, value: Any, *naming: Any) -> dict[str, Any]:
         return images.classes(who_asks(request), value, _said(naming))
 
-    renamed = [source.source_changed, fields["class_map"].change, *said_otherwise]
-    gr.on(renamed, classes, given, fields["prompts"], **QUIET)
+    source.source_changed(classes, given, fields["prompts"], **QUIET)
+    renamed = [fields["class_map"].change, *said_otherwise]
+    gr.on(renamed, classes, given, fields["prompts"], api_name="classes_renamed", **QUIET)
 
 
 def _said(naming: tuple[Any, ...]) -> dict[str, Any]:
