@@ -170,7 +170,15 @@ def test_prompts_of_the_run_are_shared_out_where_the_file_has_none(
         {"samples": np.zeros((0, 4, 4, 3), np.uint8)},
         {"additional_info": np.array([object()] * 9)},
     ],
-    ids=str,
+    ids=[
+        "real labels",
+        "a negative label",
+        "two axes",
+        "none",
+        "real pixels",
+        "no picture",
+        "objects",
+    ],
 )
 def test_files_that_do_not_fit_are_said(tmp_path, config, digits, ledger, foreign, arrays):
     np.savez(tmp_path / "bad.npz", **{"samples": np.load(foreign)["samples"], **arrays})

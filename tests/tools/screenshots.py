@@ -1,4 +1,4 @@
-"""Write the pictures of the page into assets/: ``python tests/tools/screenshots.py``.
+"""Write the pictures of the page into assets/: ``python tests/tools/screenshots.py [FOLDER]``.
 
 Drives the real application with a Chromium through one run of the example, with a fresh home.
 """
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "ui"))
 from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve  # noqa: E402
 
-SHOTS = ROOT / "assets" / "screenshots"
+SHOTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "assets" / "screenshots"
 STRIP = ROOT / "assets" / "pictures" / "evolution.png"
 DESKTOP = {"width": 1280, "height": 1100}
 PHONE = {"width": 360, "height": 800}
@@ -53,34 +53,69 @@ def _one_run(page: Page, name: str) -> None:
     page.goto("/")
     page.locator("#meaning", has_text="σ").wait_for()
     _loaded(page, ".strip img")
-    _save(page, f"before{name}")
+    _save(page, f"empty{name}")
     page.click(".try-example")
     page.wait_for_selector("#summary .found")
     _save(page, f"data{name}")
+    _error(page, f"error{name}")
     page.keyboard.press("Control+Enter")
     page.wait_for_function("document.querySelector('.rows').dataset.generation >= 2")
     _loaded(page, ".tile img, .votes img")
-    _save(page, f"during{name}")
+    _save(page, f"running{name}")
     page.wait_for_selector('.live[data-status="done"]')
     page.wait_for_selector('.rows[data-generation="5"] .tile img')
     _loaded(page, ".tile img, .votes img")
-    _save(page, f"after{name}")
+    _save(page, f"finished{name}")
     if not name:
         _strip(page)
+    _dialogs(page, name)
+
+
+def _error(page: Page, name: str) -> None:
+    """A setting out of its range, and what the page says of it."""
+    field = page.get_by_label("Iterations")
+    right = field.input_value()
+    field.fill("0")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#problem p")
+    page.locator("#problem").scroll_into_view_if_needed()
+    _save(page, name, top=False)
+    field.fill(right)
+    page.wait_for_selector("#meaning .wrong", state="detached")
+
+
+def _dialogs(page: Page, name: str) -> None:
+    """What opens over the page: an image's family, ways to take the set out, all runs."""
+    page.locator(".tile").first.click()
+    page.wait_for_selector(".zoom[open]")
+    _loaded(page, ".zoom img")
+    _save(page, f"family{name}", top=False)
+    page.keyboard.press("Escape")
+    page.click(".take-out")
+    page.wait_for_selector(".take[open]")
+    _loaded(page, ".take-evolution")
+    _save(page, f"take{name}", top=False)
+    page.keyboard.press("Escape")
+    page.click("#runs-button")
+    page.wait_for_selector(".history[open] .history-list li")
+    _loaded(page, ".history img")
+    _save(page, f"history{name}", top=False)
+    page.keyboard.press("Escape")
 
 
 def _loaded(page: Page, selector: str) -> None:
     """Wait until the pictures at ``selector`` that are on screen have arrived."""
     page.wait_for_function(
         """selector => [...document.querySelectorAll(selector)].every(image =>
-          image.getBoundingClientRect().top > innerHeight || image.naturalWidth > 0)""",
+          image.getBoundingClientRect().top > innerHeight || !image.checkVisibility() ||
+          image.naturalWidth > 0)""",
         arg=selector,
     )
 
 
-def _save(page: Page, name: str) -> None:
+def _save(page: Page, name: str, top: bool = True) -> None:
     page.mouse.move(1, 1)
-    if page.viewport_size == DESKTOP:
+    if top and page.viewport_size == DESKTOP:
         page.evaluate("scrollTo(0, 0)")
     shot = Image.open(io.BytesIO(page.screenshot()))
     shot.convert("RGB").quantize(200).save(SHOTS / f"{name}.png", optimize=True)

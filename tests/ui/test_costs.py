@@ -12,8 +12,9 @@ from visitors import ACCOUNTS, shared_app
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError, RunError
 from pe_engine.ui.caps import SHARED_CAPS
+from pe_engine.ui.choosing import shown_presets
 from pe_engine.ui.costs import KEPT_FREE_BYTES, check_disk, check_work, stored_bytes
-from pe_engine.ui.fields import preset_config, shown_presets
+from pe_engine.ui.fields import preset_config
 
 USAGE = namedtuple("usage", "total used free")
 

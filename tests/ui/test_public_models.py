@@ -7,7 +7,7 @@ from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
 from pe_engine.presets import PRESETS
-from pe_engine.ui.fields import shown_presets
+from pe_engine.ui.choosing import shown_presets
 from pe_engine.ui.public_models import (
     PAID,
     PUBLIC_MODELS,
