@@ -28,7 +28,7 @@ def choose(tab, preset):
     if not chip.is_checked():
         chip.check()
     samples = ", ".join(map(str, wanted.settings["num_samples"]))
-    expect(tab.get_by_label(re.compile("^Samples"))).to_have_value(samples)
+    expect(tab.locator("#field-num-samples input")).to_have_value(samples)
     card = tab.locator(f'[name="generator"][value="{wanted.settings["generator"]}"]')
     expect(card).to_be_checked()
 
