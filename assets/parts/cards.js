@@ -42,12 +42,24 @@ export function start({ element, props, trigger, watch, events: [changed] }) {
       tell();
     }
   });
-  if (isPreset)
-    document.addEventListener("settings-changed", () => {
-      if (!title) return;
-      for (const radio of radios) radio.checked = false; // so that it can be chosen again
-      set(line, `Changed from ${title}. Choose it again to go back.`);
-    });
+  if (isPreset) watchFields(() => {
+    if (!title) return;
+    for (const radio of radios) radio.checked = false; // so that it can be chosen again
+    set(line, `Changed from ${title}. Choose it again to go back.`);
+  });
   watch("value", render);
   render();
+}
+
+// Tells that a person has changed a setting that presets fill in. Gradio's lists of choices send no
+// event of the page, so what they say is compared when they are left.
+function watchFields(changed) {
+  const filled = ({ target }) => target.closest(".of-preset, .options");
+  let before = null;
+  document.addEventListener("settings-changed", changed);
+  document.addEventListener("input", (event) => filled(event) && changed());
+  document.addEventListener("focusin", ({ target }) => { before = target.value; });
+  document.addEventListener("focusout", (event) => {
+    if (filled(event) && event.target.value !== before) changed();
+  });
 }

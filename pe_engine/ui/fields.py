@@ -188,16 +188,27 @@ def advanced_fields(form: Form) -> None:
 
 def _text(form: Form, name: str, label: str, info: str) -> None:
     shown = shown_fields(form.initial)[name]
-    form.fields[name] = gr.Textbox(
-        shown, label=label, info=info, max_lines=1, elem_id=f"field-{name.replace('_', '-')}"
-    )
+    form.fields[name] = gr.Textbox(shown, label=label, info=info, max_lines=1, **_marks(name))
 
 
 def _choice(form: Form, name: str, label: str, choices: tuple[str, ...], info: str) -> None:
     form.fields[name] = gr.Dropdown(
-        list(choices), value=getattr(form.initial, name), label=label, info=info, filterable=False
+        list(choices),
+        value=getattr(form.initial, name),
+        label=label,
+        info=info,
+        filterable=False,
+        **_marks(name),
     )
 
 
 def _tick(form: Form, name: str, label: str, info: str | None = None) -> None:
-    form.fields[name] = gr.Checkbox(getattr(form.initial, name), label=label, info=info)
+    form.fields[name] = gr.Checkbox(
+        getattr(form.initial, name), label=label, info=info, **_marks(name)
+    )
+
+
+def _marks(name: str) -> dict[str, Any]:
+    """How the page's scripts find a field, and tell which ones a preset fills in."""
+    preset = None if name in OWNERS else "of-preset"
+    return {"elem_id": f"field-{name.replace('_', '-')}", "elem_classes": preset}

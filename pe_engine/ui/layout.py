@@ -21,7 +21,6 @@ from pe_engine.ui.viewers import Viewers
 STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run", "like_run")
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 TELL_STARTED = "(id) => document.dispatchEvent(new CustomEvent('run-started', { detail: id }))"
-TELL_CHANGED = "() => { document.dispatchEvent(new CustomEvent('settings-changed')); }"
 LOGOUT = '<form id="logout" method="post" action="/logout"><button>Log out</button></form>'
 THEME_SWITCH = '<button type="button" id="theme-switch"'
 HEADER = """
@@ -103,7 +102,7 @@ def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTM
 
 
 def _wire_choices(handlers: Handlers, form: Form, meanings: list[Component]) -> None:
-    """What the budget means, which options are asked for, and that a preset was changed."""
+    """What the budget means, and which options are asked for."""
     asked = {name: form.fields[name] for name in BUDGET_FIELDS} | {"estimate": form.estimate}
     generator = form.fields["generator"]
 
@@ -126,9 +125,6 @@ def _wire_choices(handlers: Handlers, form: Form, meanings: list[Component]) -> 
         trigger_mode="always_last",
         **QUIET,
     )
-    free = {form.fields[name] for name in OWNERS}
-    typed = [c for c in form.components() if c not in free and not isinstance(c, gr.HTML)]
-    gr.on([field.input for field in typed], None, None, None, js=TELL_CHANGED)
 
 
 def _wire_start(
