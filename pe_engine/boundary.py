@@ -60,6 +60,9 @@ PRIVATE_SETTINGS = frozenset({"dataset_name", "epsilon_cap", "initial", "class_n
 HIDDEN_NAME = "private images"
 """What a data set is called towards those who may not know its name."""
 
+ERROR_OF_ANOTHER = "A problem has stopped this run. Its owner is told which."
+"""What those are told who watch the run of another."""
+
 
 @dataclass(frozen=True)
 class GenerationRecord:
@@ -195,6 +198,13 @@ def shown(snapshot: Snapshot, owner: bool) -> Snapshot:
         version=0,
         **(reading if snapshot.phase is Phase.PRIVATE else {}),
     )
+
+
+def watched(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as somebody may see it who watches the run of another: without the error, too,
+    which may name the data set, its cap or what was found in it."""
+    hidden = shown(snapshot, owner=False)
+    return replace(hidden, error=ERROR_OF_ANOTHER) if snapshot.error else hidden
 
 
 def outside_names(class_names: Sequence[str], public: bool) -> tuple[str, ...]:

@@ -217,8 +217,17 @@ class JobManager:
                 waited = True
             if waited:
                 run.advance(0)
-                RunThread(run.work, run_id).start()
+                RunThread(lambda: self._work_on(run), run_id).start()
         return run
+
+    def _work_on(self, run: Run) -> None:
+        """Drive a run to its end in this thread."""
+        run.work()
+        self._tell_if_done(run)
+
+    def _tell_if_done(self, run: Run) -> None:
+        if run.snapshot.status is Status.DONE and self._finished:
+            threading.Thread(target=self._finished, args=(run.folder,), daemon=True).start()
 
     def sooner(self, run_id: str) -> None:
         """Let a run that waits change places with the one before it of the same owner, if any.
@@ -359,6 +368,4 @@ class JobManager:
             if not self._current.wait(self._quota.seconds).status.ended:
                 self._current.stop(TIME_IS_UP.format(duration(self._quota.seconds)))
                 self._current.wait()
-            if self._current.snapshot.status is Status.DONE and self._finished:
-                given = (self._current.folder,)
-                threading.Thread(target=self._finished, args=given, daemon=True).start()
+            self._tell_if_done(self._current)

@@ -284,6 +284,7 @@ class Run:
             if not stopped or not self._snapshot.finishes_early or self.zip_path.is_file():
                 return False
             self._stop.clear()
+            self._lease = None  # or the stop, its time being over, would give up what comes next
             return True
 
     def _outcome(self) -> Status:

@@ -164,8 +164,8 @@ def _notes(privacy: Mapping[str, Any], generation: int) -> tuple[str, ...]:
     releases, planned = privacy["releases"], privacy["planned_releases"]
     if releases < planned:
         notes.append(
-            f"The run was stopped after {releases} of {planned} iterations; ε is that of all of "
-            "them, because whoever stops a run has seen its votes."
+            f"The private images voted in {releases} of the {planned} iterations that were "
+            "planned; ε is that of all of them, because whoever stops a run has seen its votes."
         )
     if generation < last:
         notes.append(

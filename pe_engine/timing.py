@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 
 from pe_engine.config import RunConfig
-from pe_engine.events import Event, Notice, Phase, Progress
+from pe_engine.events import Event, Loaded, Notice, Phase, Progress
 
 _ORDER = {phase: i for i, phase in enumerate(Phase)} | {Phase.PREPARE: -2, Phase.ENTER: -1}
 _MAKES_IMAGES = (Phase.RANDOM, Phase.LOOKAHEAD, Phase.VARY)
@@ -69,12 +69,13 @@ class Pace:
         self.made = 0
         self._recent: deque[tuple[float, int]] = deque()  # seconds and images of a batch
         self._since: float | None = None  # when the batch in work was begun, where that is known
+        self._timed = _MAKES_IMAGES  # the phases of which the batch in work is timed
 
     def record(self, event: Event, now: float) -> None:
         """``event`` came at ``now``, in seconds of a clock that only goes forward."""
         made = event.made if isinstance(event, Progress) else 0
         self.made += made
-        if made and self._since is not None:
+        if made and self._since is not None and event.phase in self._timed:
             self._recent.append((now - self._since, made))
             while sum(seconds for seconds, _ in self._recent) > self.WINDOW_SECONDS:
                 if len(self._recent) == 1:
@@ -82,8 +83,12 @@ class Pace:
                 self._recent.popleft()
         if isinstance(event, Progress):
             self._since = now if event.phase in _MAKES_IMAGES else None
-        elif not isinstance(event, Notice):  # whether there is one may tell of the private images
+        elif isinstance(event, Notice):  # whether there is one may tell of the private images
+            return
+        else:
             self._since = now
+        # a resumed run may read the features of all private images before it looks ahead
+        self._timed = (Phase.RANDOM,) if isinstance(event, Loaded) else _MAKES_IMAGES
 
     @property
     def per_second(self) -> float | None:

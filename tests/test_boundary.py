@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pe_engine import boundary
-from pe_engine.boundary import GenerationRecord, Outgoing, outgoing, shown
+from pe_engine.boundary import GenerationRecord, Outgoing, outgoing, shown, watched
 from pe_engine.config import RunConfig
 from pe_engine.events import Phase
 from pe_engine.population import Population
@@ -155,7 +155,7 @@ def test_the_page_sees_a_run_only_as_the_boundary_shows_it(path):
     through = {
         id(node.args[0])
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "shown"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("shown", "watched")
     }
     around = [
         node.lineno
@@ -163,3 +163,16 @@ def test_the_page_sees_a_run_only_as_the_boundary_shows_it(path):
         if isinstance(node, ast.Attribute) and node.attr == "snapshot" and id(node) not in through
     ]
     assert not around, f"{path.name} reads a snapshot past the boundary in lines {around}"
+
+
+def test_who_watches_the_run_of_another_is_not_told_its_error(snapshot):
+    """Errors are for the owner: they name data sets, caps, classes and folders."""
+    failed = replace(
+        snapshot,
+        status=Status.FAILED,
+        error="The data set 'ward-seven' may spend ε = 9.875, and no image of 'anna' was found.",
+    )
+    told = repr(watched(failed))
+    assert not [secret for secret in SECRETS if secret in told]
+    assert watched(failed).error and not watched(snapshot).error
+    assert watched(snapshot) == shown(snapshot, owner=False)

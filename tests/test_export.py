@@ -225,7 +225,7 @@ def test_a_run_that_was_stopped_claims_its_whole_budget(tmp_path):
     privacy = manifest_of(tmp_path)["privacy"]
     assert privacy["epsilon"] == 2.5
     assert (privacy["releases"], privacy["planned_releases"]) == (3, 4)
-    assert "stopped after 3 of 4 iterations" in (tmp_path / "report.html").read_text("utf-8")
+    assert "voted in 3 of the 4 iterations" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_public_settings_and_a_name_are_enough_to_run_again(tmp_path):

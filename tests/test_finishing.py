@@ -6,6 +6,7 @@ import time
 import zipfile
 from dataclasses import replace
 from itertools import count
+from threading import Event
 
 import numpy as np
 import pytest
@@ -190,3 +191,33 @@ def test_a_run_that_waits_changes_places_only_with_its_owners(manager, config, d
     for run in runs[:3]:
         manager.stop(run.run_id)
         assert run.wait(60).status is Status.STOPPED
+
+
+def test_a_paused_run_that_is_finished_is_told_of_as_any_other(home, config, digits):
+    told, heard = [], Event()
+    queue = JobManager(home, finished=lambda folder: (told.append(folder), heard.set()))
+    run = queue.submit(replace(config, **LONG), digits)
+    until(lambda: len(run.snapshot.generations) >= 2)
+    queue.stop(run.run_id)
+    assert run.wait(60).status is Status.STOPPED and not told
+    queue.finish_early(run.run_id)
+    assert heard.wait(60) and told == [run.folder]
+    queue.close()
+
+
+def test_a_stop_whose_time_is_over_does_not_give_up_the_finish(tmp_path, config, digits, ledger):
+    class Unlucky(Run):
+        ended_too_soon = False
+
+        def _stopped_to_finish(self, lease):
+            again = super()._stopped_to_finish(lease)
+            self._give_up(lease)  # as the timer of the stop does
+            self.ended_too_soon = lease.given_up.is_set() or self._ended.is_set()
+            return again
+
+    start_run(tmp_path / "out", replace(config, **LONG), digits, ledger)
+    run = Unlucky(tmp_path / "out", ledger)
+    run.start()
+    until(lambda: len(run.snapshot.generations) >= 2)
+    run.finish_early()
+    assert run.wait(60).status is Status.DONE and not run.ended_too_soon

@@ -67,6 +67,22 @@ def test_reading_and_voting_are_nowhere_in_the_pace():
     assert paces[0] == paces[1] == (80, 60 / 8)
 
 
+@pytest.mark.parametrize("notice", [False, True])
+def test_reading_stored_features_is_nowhere_in_the_pace(notice):
+    """A resumed run reads them, all in one, before its first batch of look-ahead."""
+    paces = []
+    for reading in (1.0, 500.0):
+        pace, now = Pace(), 0.0
+        pace.record(Loaded(), now)
+        if notice:
+            pace.record(Notice(0, "The weights: abc."), now)
+        pace.record(batch(10, 8, Phase.LOOKAHEAD), now := now + reading)
+        assert pace.per_second is None
+        pace.record(batch(10, 8, Phase.LOOKAHEAD), now := now + 2)
+        paces.append((pace.made, pace.per_second))
+    assert paces[0] == paces[1] == (20, 5.0)
+
+
 def test_the_pace_is_that_of_the_last_seconds():
     pace = Pace()
     pace.record(Loaded(), 0)

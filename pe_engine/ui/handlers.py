@@ -12,6 +12,7 @@ import gradio as gr
 
 from pe_engine.boundary import shown
 from pe_engine.config import RunConfig
+from pe_engine.data import PrivateDataset
 from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.runner import Run
@@ -117,8 +118,9 @@ class Handlers:
         Raises:
             PEError, OSError, HTTPException: it is refused; nothing was made.
         """
-        class_names = self.images.dataset(who, source, fields).class_names
-        config = read_config(fields, options, class_names)
+        dataset = self.images.dataset(who, source, fields)
+        config = read_config(fields, options, dataset.class_names)
+        _check_prompts(config, dataset)
         if self.house.keeps_features:
             config = replace(config, keep_features=True)
         if names_own_run(config.initial):
@@ -220,6 +222,18 @@ class Handlers:
         note = "The run took these images; drop them again for another run."
         used = {"kind": "", "token": source["token"], "note": note}
         return used, "", no_question()
+
+
+def _check_prompts(config: RunConfig, dataset: PrivateDataset) -> None:
+    """Raises ConfigError where the prompt of a class that was renamed or left out would be one for
+    all classes: it would tell a name that is not to leave."""
+    for name in set(dataset.found) - set(dataset.class_names):
+        if name and any(prompt.startswith(f"{name}:") for prompt in config.prompts):
+            raise ConfigError(
+                f"There is a prompt for the class {name!r}, which is renamed or left out, so that "
+                "the prompt would be for all classes. Write it for a class that is left in, or "
+                "delete it."
+            )
 
 
 def _check_public(who: Identity, config: RunConfig) -> None:

@@ -82,8 +82,8 @@ def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
     ) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
         with _sentences():
-            told = cost_after(run, generation, iterations, epsilon)
-        unit = run.snapshot.config.unit
+            told = cost_after(run, owner, generation, iterations, epsilon)
+        unit = shown(run.snapshot, owner).config.unit
         sentence = (
             f"What led to generation {generation} counts as ε\u00a0=\u00a0{decimal(told.before)}, "
             "all that its run had planned. With the new votes it will be "
@@ -99,7 +99,8 @@ def _add_changing(router: APIRouter, manager: JobManager) -> None:
         run = find_run(manager, run_id, who_asks(request))
         with _sentences():
             action(run_id)
-        return JSONResponse({"status": run.snapshot.status.value}, headers=NEVER)
+        status = shown(run.snapshot, owner=False).status
+        return JSONResponse({"status": status.value}, headers=NEVER)
 
     @router.post("/{run_id}/stop")
     def stop(request: Request, run_id: str) -> JSONResponse:
@@ -176,7 +177,7 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
 def _delete(manager: JobManager, run_id: str) -> None:
     """Also of a run that waits; one that works must be stopped before."""
     run = manager.get(run_id)
-    if run is not None and run.snapshot.status is Status.QUEUED:
+    if run is not None and shown(run.snapshot, owner=False).status is Status.QUEUED:
         manager.stop(run_id)
     manager.delete(run_id)
 

@@ -69,19 +69,20 @@ def settings_after(
     return replace(more, initial=f"run:{run.run_id}:{generation}"), unsaid
 
 
-def cost_after(run: Run, generation: int, iterations: int, epsilon: float) -> Cost:
+def cost_after(run: Run, owner: bool, generation: int, iterations: int, epsilon: float) -> Cost:
     """What such a run would cost together with that run; nothing is spent by asking.
 
     Raises:
         PEError: as ``settings_after``, or the persons of the run are not known.
     """
     _check_generation(run, generation)
-    config = continued(run.snapshot.config, generation, iterations, epsilon)
+    config, _ = settings_like(run, owner)
+    config = continued(config, generation, iterations, epsilon)
     return cost(config, past(f"{run.folder}:{generation}"))
 
 
 def _check_generation(run: Run, generation: int) -> None:
-    made = len(run.snapshot.generations)
+    made = len(shown(run.snapshot, owner=False).generations)
     if not 0 <= generation < made:
         raise ConfigError(
             f"This run has no generation {generation}; it has 0 to {made - 1}. Choose one of them."

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from pe_engine.boundary import shown
+from pe_engine.boundary import shown, watched
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.identity import Identity
@@ -69,7 +69,7 @@ class Viewers:
             except HTTPException as error:
                 yield missing_view(run_id, str(error.detail))
                 return
-            snapshot = shown(run.snapshot, self._owner and mine)
+            snapshot = shown(run.snapshot, self._owner) if mine else watched(run.snapshot)
             now = time.monotonic()
             view = live_view(snapshot, (run.folder / "report.html").is_file())
             view |= {"watching": not mine, "shared": mine and is_shared(run.folder)}

@@ -1,5 +1,7 @@
 """Runs on neighbouring data sets look the same to everybody but the owner, byte for byte."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,10 @@ def test_movement_is_that_of_whole_votes():
     assert not replay.movement(votes, [v.astype(float) for v in votes])[1]
     assert not replay.movement(votes, votes[:1])[1]
     assert not replay.movement([], [])[1]
+
+
+def test_renaming_merging_and_leaving_out_looks_at_an_image_alone(tmp_path):
+    """With class 0 called as 3 and class 1 left out."""
+    setting = replace(replay.QUICK, others=(("class_map", {"0": "3", "1": ""}),))
+    for finding in replay.audit(tmp_path, [setting]):
+        assert finding.held, f"{finding.checked}: {finding.figure}, but {finding.bound}"

@@ -293,3 +293,12 @@ def test_visitors_of_a_shared_server_cannot_ask_it_for_other_models(handlers, mo
         -1
     ]
     assert "is not on this computer" in known
+
+
+@pytest.mark.parametrize("new_name", ["zero", ""])
+def test_the_prompt_of_a_renamed_class_is_not_made_one_for_all(handlers, digits, new_name):
+    """It begins with the name that is not to leave."""
+    class_map = json.dumps({"0": new_name})
+    fields = QUICK | {"prompts": "0: A\n1: B", "class_map": class_map}
+    answer = handlers.start(ME, upload(handlers, digits), fields, [])
+    assert answer[0] == "" and "renamed or left out" in answer[-1]

@@ -213,3 +213,23 @@ def test_the_oldest_of_too_many_tabs_is_told_no_more(snapshot, monkeypatch, tmp_
 
     assert asyncio.run(watch()) == [False, True, True, True]
     assert viewers._watching == {}
+
+
+@pytest.mark.parametrize("owner", [True, False])
+def test_an_error_is_told_to_the_owner_of_the_run_alone(snapshot, monkeypatch, tmp_path, owner):
+    failed = replace(snapshot, status=Status.FAILED, error="The data set 'digits' may spend 3.")
+    run = SimpleNamespace(snapshot=failed, folder=tmp_path)
+    told = []
+    for mine in (True, False):
+        found = (run, mine)
+        monkeypatch.setattr("pe_engine.ui.viewers.find_seen", lambda *_, found=found: found)
+
+        async def first():
+            tab = Viewers(None, owner).attach(STRANGER, "tab", "run")
+            view = await anext(tab)
+            await tab.aclose()
+            return view
+
+        told.append(asyncio.run(first()))
+    assert told[0]["error"] == failed.error
+    assert told[1]["error"] and "digits" not in json.dumps(told[1])
