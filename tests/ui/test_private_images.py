@@ -10,10 +10,10 @@ from test_settings import FIELDS
 
 from pe_engine.boundary import shown
 from pe_engine.build import EXAMPLE
-from pe_engine.data import LOCAL_LIMITS
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import Handlers
+from pe_engine.ui.house import LOCAL
 from pe_engine.ui.identity import identity
 from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.uploads import Uploads
@@ -29,7 +29,7 @@ def page(home, digits):
     """Handlers, and ``digits`` as the machine's owner's upload, with a bad file and a copy."""
     uploads = Uploads(home)
     manager = JobManager(home)
-    handlers = Handlers(uploads, manager, owner=True, limits=LOCAL_LIMITS)
+    handlers = Handlers(uploads, manager, LOCAL)
     token = uploads.begin(OWNER.owner)
     uploads.add_zip_piece(OWNER.owner, token, 0, digits.read_bytes())
     uploads.finish(OWNER.owner, token)
@@ -107,7 +107,7 @@ def test_classes_are_declared_as_they_are_called_and_back(page):
 
 def test_a_run_calls_the_classes_so_and_tells_its_owner_alone(page):
     class_map = {"0": "round", "1": "", "2": "round"}
-    fields = QUICK | {"class_map": json.dumps(class_map), "prompts": "round: O\n0: never"}
+    fields = QUICK | {"class_map": json.dumps(class_map), "prompts": "round: O\nfor all"}
     run_id, *_, problem = page.handlers.start(OWNER, page.source, fields, [])
     assert problem == ""
     run = page.manager.get(run_id)
@@ -115,7 +115,7 @@ def test_a_run_calls_the_classes_so_and_tells_its_owner_alone(page):
     config = run.snapshot.config
     assert run.snapshot.class_names == ("round",)
     assert config.class_map == class_map
-    assert config.class_prompts == {"round": ("O",)} and config.prompts == ("0: never",)
+    assert config.class_prompts == {"round": ("O",)} and config.prompts == ("for all",)
     assert shown(run.snapshot, owner=False).config.class_map == {}
     again, unsaid = page.handlers.settings_of(OWNER, run_id)
     assert again.class_map == class_map and "class_map" not in unsaid  # for the same images again
