@@ -3,10 +3,11 @@
     sudo python tests/tools/rehearse_dockerfile.py /var/tmp/rehearsal
 
 FROM becomes a clean Debian of that release by debootstrap, every other step runs in it by chroot,
-in order, with the environment and as the user that the file says. The image's CMD is started and
-the page asked for an answer; then a small run is made by the command line, as the same user. It
-prints a table of the steps and their times. This machine's own settings of pip and apt, and the
-authorities that it trusts, are put into the root first, and are no part of the image.
+in order, with the environment and as the user that the file says. The image's CMD is started, in a
+network of its own as a container has, and the page asked for an answer; then a small run is made by
+the command line, as the same user. It prints a table of the steps and their times. This machine's
+own settings of pip and apt, and the authorities that it trusts, are put into the root first, and
+are no part of the image.
 
 Not rehearsed: layers and caching, HEALTHCHECK's timing, cgroups and what a registry does.
 """
@@ -22,15 +23,16 @@ import shlex
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 MACHINES = ("etc/resolv.conf", "etc/hosts", "etc/pip.conf", "etc/apt/auth.conf.d")
 AUTHORITIES = "usr/local/share/ca-certificates"
-PORT = 7860
+NETWORK = "rehearsal"  # the machine's own ports may be taken
+PAGE = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:7860/', timeout=5).read())"
 ANSWER_SECONDS = 120
 ACCOUNT = "ann:a-long-password"
 FIRST_RUN = (
@@ -130,32 +132,53 @@ def try_out(image: Image) -> list[tuple[str, float]]:
     times = []
     image.environment["PE_AUTH"] = ACCOUNT
     began = time.monotonic()
-    server = subprocess.Popen(image.command(image.start))
-    try:
-        _wait_for_page(server)
-        times.append(("the page answers", time.monotonic() - began))
+    with _network(), _started(image) as server:
+        _wait_for_page(image, server)
+        times.append(("CMD, until the page answers", time.monotonic() - began))
         for what, words in (("HEALTHCHECK", image.check), (FIRST_RUN, shlex.split(FIRST_RUN))):
             began = time.monotonic()
-            subprocess.run(image.command(words), check=True)
+            subprocess.run(_in_network(image, words), check=True)
             times.append((what, time.monotonic() - began))
-    finally:
-        server.terminate()
-        server.wait(30)
     assert _inside(image, "/tmp/run/synthetic.zip").is_file()
     owners = {path.stat().st_uid for path in _inside(image, "/data").rglob("*")}
     assert owners == {1000}, owners
     return times
 
 
-def _wait_for_page(server: subprocess.Popen) -> None:
-    for _ in range(ANSWER_SECONDS * 5):
+@contextmanager
+def _network() -> Iterator[None]:
+    subprocess.run(["ip", "netns", "add", NETWORK], check=True)
+    try:
+        subprocess.run(["ip", "-n", NETWORK, "link", "set", "lo", "up"], check=True)
+        yield
+    finally:
+        subprocess.run(["ip", "netns", "del", NETWORK], check=True)
+
+
+@contextmanager
+def _started(image: Image) -> Iterator[subprocess.Popen[bytes]]:
+    server = subprocess.Popen(_in_network(image, image.start))
+    try:
+        yield server
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _in_network(image: Image, words: list[str]) -> list[str]:
+    return ["ip", "netns", "exec", NETWORK, *image.command(words)]
+
+
+def _wait_for_page(image: Image, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + ANSWER_SECONDS
+    ask = _in_network(image, ["python", "-c", PAGE])
+    while time.monotonic() < until:
         assert server.poll() is None, "the page ended"
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5) as answer:
-                assert "Log in" in answer.read().decode()
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
+        answer = subprocess.run(ask, check=False, capture_output=True, text=True)
+        if answer.returncode == 0:
+            assert "Log in" in answer.stdout
+            return
+        time.sleep(0.2)
     raise AssertionError("the page does not answer")
 
 
@@ -174,14 +197,17 @@ def main() -> None:
     finally:
         for name in ("proc", "dev"):
             subprocess.run(["umount", str(image.root / name)], check=False)
-    size = subprocess.run(
-        ["du", "-sxm", str(image.root)], check=True, capture_output=True, text=True
-    ).stdout.split()[0]
+        _report(rows, image.root)
+
+
+def _report(rows: list[tuple[str, float]], root: Path) -> None:
+    """Print what was done, also if the next step failed."""
+    used = subprocess.run(["du", "-sxm", str(root)], check=True, capture_output=True, text=True)
     print("\n| Step | Seconds |\n|---|---|")
     for step, seconds in rows:
         shown = step if len(step) <= 90 else f"{step[:87]}..."
         print(f"| `{shown}` | {seconds:.1f} |")
-    print(f"\n{int(size) / 1024:.1f} GiB on disk.")
+    print(f"\n{int(used.stdout.split()[0]) / 1024:.1f} GiB on disk.")
 
 
 if __name__ == "__main__":
