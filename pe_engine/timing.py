@@ -98,10 +98,10 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: ``8 s``, ``2 min 5 s``, ``3 h 10 min``."""
+    """Seconds as people say them: ``8 s``, ``2 min 5 s``, ``5 min``, ``3 h 10 min``."""
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        parts = (whole // 60, "min"), (whole % 60, "s")
+    else:
+        parts = (whole // 3600, "h"), (whole % 3600 // 60, "min")
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

@@ -33,4 +33,4 @@ def test_nothing_is_left_at_the_end_and_a_resumed_run_counts_what_remains():
 
 def test_durations_are_said_as_people_say_them():
     said = [duration(seconds) for seconds in (0.4, 59.4, 59.6, 125, 3599.6, 11_400)]
-    assert said == ["0 s", "59 s", "1 min 0 s", "2 min 5 s", "1 h 0 min", "3 h 10 min"]
+    assert said == ["0 s", "59 s", "1 min", "2 min 5 s", "1 h", "3 h 10 min"]

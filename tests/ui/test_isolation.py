@@ -19,7 +19,7 @@ from pe_engine.ui.identity import Identity
 
 NO_RUN, NO_UPLOAD = "0" * 32, "1" * 32
 QUICK = {"Iterations": "1", "Samples": "30", "ε (epsilon)": "5", "Data set name": "digits"}
-LONG = QUICK | {"Iterations": "50", "Samples": "300"}
+LONG = QUICK | {"Iterations": "5", "Samples": "300"}  # as much as a demo takes
 BODY = b"\x05\x00\x01\x00\x00\x00b.png1"
 
 # How each address is tried, with values for what stands in braces.
@@ -80,6 +80,8 @@ OF_UPLOADS = {
     "name_classes",
     "declare_classes",
     "take_census",
+    "classes",
+    "classes_renamed",
     "start",
 }
 OTHERS = {"budget", "lambda", "leave", "fill"}
