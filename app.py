@@ -19,7 +19,7 @@ PORTS_TRIED = 50
 def main(argv: list[str] | None = None) -> int:
     """Serve the page until Ctrl-C; the exit code."""
     arguments = _parser().parse_args(argv)
-    from pe_engine.ui.entrance import entrance, is_space, mounted, place, rules
+    from pe_engine.ui.entrance import entrance, is_space, mounted, place, rules, wants_demo
 
     host, port = place(arguments.host, arguments.port, os.environ)
     port = port or _free_port(host)
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     from pe_engine.ui.desktop import check_window
     from pe_engine.ui.server import build_app
 
-    demo = arguments.demo or os.environ.get("PE_DEMO", "") not in ("", "0")
+    demo = arguments.demo or wants_demo(os.environ)
     try:
         login = entrance(arguments.auth, os.environ, demo)
         if arguments.window:

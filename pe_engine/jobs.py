@@ -7,7 +7,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +38,9 @@ TIME_IS_UP = (
     "This server lets a run work for {} at most, so it was stopped. All generations up to now are "
     "here, and it can be resumed after the others that wait."
 )
+
+MOST_FINISHING = 2
+"""Runs that are released at once out of turn: each holds a generation in memory."""
 
 LEDGERS_KEPT = 64
 RUNS_AT_REST = 32
@@ -78,6 +81,7 @@ class JobManager:
         self._starting: Counter[str] = Counter()
         self._waiting: deque[Run] = deque()
         self._current: Run | None = None
+        self._finishing = threading.Semaphore(MOST_FINISHING)
         self._changed = threading.Condition(threading.RLock())  # guards the five above
         self._closing = False
         self._worker = threading.Thread(target=self._work, name="runs", daemon=True)
@@ -217,12 +221,12 @@ class JobManager:
                 waited = True
             if waited:
                 run.advance(0)
-                RunThread(lambda: self._work_on(run), run_id).start()
+                RunThread(partial(self._finish, run), run_id).start()
         return run
 
-    def _work_on(self, run: Run) -> None:
-        """Drive a run to its end in this thread."""
-        run.work()
+    def _finish(self, run: Run) -> None:
+        with self._finishing:
+            run.work()
         self._tell_if_done(run)
 
     def _tell_if_done(self, run: Run) -> None:
@@ -280,7 +284,7 @@ class JobManager:
         found = [f.name for f in self._runs_folder.iterdir() if self.exists(f.name)]
         deleted = 0
         for run_id in found:
-            with self._changed, suppress(FileNotFoundError, PEError):
+            with self._changed, suppress(OSError, PEError):
                 run = self.get(run_id)
                 if run and run.snapshot.status.ended and run.changed_at < oldest:
                     self.delete(run_id)

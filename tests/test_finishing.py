@@ -6,7 +6,8 @@ import time
 import zipfile
 from dataclasses import replace
 from itertools import count
-from threading import Event
+from threading import Event, Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from pe_engine import cli
 from pe_engine.build import continue_run
 from pe_engine.errors import GeneratorError, RunError
-from pe_engine.jobs import JobManager
+from pe_engine.jobs import MOST_FINISHING, JobManager
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run
 from pe_engine.snapshot import Status
@@ -221,3 +222,23 @@ def test_a_stop_whose_time_is_over_does_not_give_up_the_finish(tmp_path, config,
     until(lambda: len(run.snapshot.generations) >= 2)
     run.finish_early()
     assert run.wait(60).status is Status.DONE and not run.ended_too_soon
+
+
+def test_few_runs_are_released_at_once_out_of_turn(manager):
+    working, most = [], []
+
+    class Finished:
+        def work(self):
+            working.append(self)
+            most.append(len(working))
+            time.sleep(0.05)
+            working.remove(self)
+
+        snapshot = SimpleNamespace(status=Status.STOPPED)
+
+    threads = [Thread(target=manager._finish, args=(Finished(),)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == MOST_FINISHING and len(most) == 6

@@ -12,7 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from pe_engine.boundary import shown
+from pe_engine.errors import ConfigError
 from pe_engine.presets import FIRST
 from pe_engine.runner import Run
 from pe_engine.ui.fields import preset_config
@@ -24,14 +27,21 @@ from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS
 from pe_engine.ui.settings import shown_fields
 
+MAX_AT_ONCE = 4
+"""Calls being answered, of all programs: each takes one of the threads that the page needs, too."""
+
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 
 
 class Api:
-    """The functions. Their names, arguments and docstrings are what a client is shown."""
+    """The functions. Their names, arguments and docstrings are what a client is shown.
+
+    ``places``: what each call waits for.
+    """
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
+        self.places = asyncio.Semaphore(MAX_AT_ONCE)
 
     def functions(self) -> list[Callable[..., Any]]:
         """All of them, each with ``who`` as its first argument."""
@@ -143,28 +153,47 @@ def _source(data: str) -> dict[str, str]:
     return {"kind": "path", "token": data}
 
 
+_NUMBERS_ARE_TEXT = ConfigDict(coerce_numbers_to_str=True)
+
+
+def _checked(name: str, value: Any, kind: TypeAdapter[Any]) -> Any:
+    """Raises ConfigError where an argument is of another kind than the function says."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError:
+        raise ConfigError(
+            f"The argument {name} is of the wrong kind. Look up in the list of endpoints what it "
+            "has to be."
+        ) from None
+
+
 def for_requests(
     function: Callable[..., Any],
     kind: type,
     who_of: Callable[[Any], Identity],
     problem: Callable[[Exception], Exception],
+    places: asyncio.Semaphore,
 ) -> Callable[..., Any]:
     """``function`` with a request of that kind in the place of ``who``, run in a thread.
 
     Args:
         who_of: who is behind a request.
         problem: what is raised in the place of a problem.
+        places: one is taken while a call is answered.
     """
     signature = inspect.signature(function, eval_str=True)
     parameters = [p for name, p in signature.parameters.items() if name != "who"]
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
     seen = signature.replace(parameters=[request, *parameters])
+    kinds = {p.name: TypeAdapter(p.annotation, config=_NUMBERS_ARE_TEXT) for p in parameters}
 
     async def called(*args: Any, **given: Any) -> Any:
         bound = seen.bind(*args, **given).arguments
         who = who_of(bound.pop("request"))
         try:
-            return await asyncio.to_thread(function, who, **bound)
+            checked = {name: _checked(name, value, kinds[name]) for name, value in bound.items()}
+            async with places:
+                return await asyncio.to_thread(function, who, **checked)
         except PROBLEMS as error:
             raise problem(error) from error
 

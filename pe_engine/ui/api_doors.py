@@ -6,6 +6,7 @@ says, without saying who asked.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -27,23 +28,27 @@ def api_page(api: Api) -> gr.Blocks:
     """A page without components, whose events are the functions."""
     with gr.Blocks(title=NAME, analytics_enabled=False) as page:
         for function in api.functions():
-            gr.api(for_requests(function, gr.Request, who_asks, _as_gradio_says))
+            gr.api(for_requests(function, gr.Request, who_asks, _as_gradio_says, api.places))
     return page
 
 
 def mcp_server(api: Api) -> FastMCP:
-    """The functions as tools. Nothing is kept between two requests."""
+    """The functions as tools. Nothing is kept between two requests, nor said in the log."""
+    logs = logging.getLogger()
+    handlers = [*logs.handlers]
     server = FastMCP(
         NAME,
-        log_level="WARNING",  # it sets up logging for the whole process
+        log_level="WARNING",
         stateless_http=True,
         json_response=True,
         streamable_http_path="/",
         # SameOrigin has looked at Host and Origin already.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+    logs.handlers[:] = handlers  # it sets up logging for the whole process
+    logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)  # it repeats what was sent
     for function in api.functions():
-        server.add_tool(for_requests(function, Context, _who_calls, _as_mcp_says))
+        server.add_tool(for_requests(function, Context, _who_calls, _as_mcp_says, api.places))
     return server
 
 

@@ -32,6 +32,11 @@ def is_space(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("SPACE_ID"))
 
 
+def wants_demo(environment: Mapping[str, str]) -> bool:
+    """Whether ``PE_DEMO`` says so; a word that is not known must not open the page to all."""
+    return environment.get("PE_DEMO", "").strip().lower() in ("1", "true", "yes", "on")
+
+
 def place(
     host: str | None, port: int | None, environment: Mapping[str, str]
 ) -> tuple[str, int | None]:

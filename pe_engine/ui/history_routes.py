@@ -28,7 +28,7 @@ from pe_engine.titles import read_title, write_title
 from pe_engine.ui.bodies import TooLarge, read_body
 from pe_engine.ui.identity import Identity, who_asks
 from pe_engine.ui.live import status_line
-from pe_engine.ui.run_routes import FOREVER, NEVER, find_run, finished, population_of
+from pe_engine.ui.run_routes import FOREVER, NEVER, find_run, finished, stored_files
 from pe_engine.ui.sentences import sentence_of
 from pe_engine.ui.settings import decimal
 from pe_engine.ui.starts import cost_after
@@ -63,16 +63,18 @@ def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
     def thumbnail(request: Request, run_id: str, generation: int) -> Response:
         run = find_run(manager, run_id, who_asks(request))
         finished(shown(run.snapshot, owner), generation)
-        population = population_of(run, generation)
-        each = -(-THUMBNAIL_IMAGES // len(np.unique(population.class_ids)))
-        chosen = np.concatenate(sample_indices(population.class_ids, each))[:THUMBNAIL_IMAGES]
-        sheet = contact_sheet(population.images[chosen], 2)
+        with stored_files():
+            class_ids = run.generations.links(generation).class_ids
+            each = -(-THUMBNAIL_IMAGES // len(np.unique(class_ids)))
+            chosen = np.concatenate(sample_indices(class_ids, each))[:THUMBNAIL_IMAGES]
+            images = [run.generations.image(generation, int(i)) for i in chosen]
+        sheet = contact_sheet(np.stack(images), 2)
         return Response(png_bytes(sheet), media_type="image/png", headers=FOREVER)
 
     @router.get("/{run_id}/command.json")
     def command(request: Request, run_id: str) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
-        with _sentences():
+        with sentences():
             line = command_line(shown(run.snapshot, owner).config)
         return JSONResponse({"command": line}, headers=NEVER)
 
@@ -81,7 +83,7 @@ def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
         request: Request, run_id: str, generation: int, iterations: int, epsilon: float
     ) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
-        with _sentences():
+        with sentences():
             told = cost_after(run, owner, generation, iterations, epsilon)
         unit = shown(run.snapshot, owner).config.unit
         sentence = (
@@ -97,7 +99,7 @@ def _add_reading(router: APIRouter, manager: JobManager, owner: bool) -> None:
 def _add_changing(router: APIRouter, manager: JobManager) -> None:
     def act(request: Request, run_id: str, action: Callable[[str], object]) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
-        with _sentences():
+        with sentences():
             action(run_id)
         status = shown(run.snapshot, owner=False).status
         return JSONResponse({"status": status.value}, headers=NEVER)
@@ -126,7 +128,7 @@ def _add_changing(router: APIRouter, manager: JobManager) -> None:
     async def title(request: Request, run_id: str) -> JSONResponse:
         run = await asyncio.to_thread(find_run, manager, run_id, who_asks(request))
         asked = await _read_title(request)
-        with _sentences():
+        with sentences():
             kept = await asyncio.to_thread(write_title, run.folder, asked)
         return JSONResponse({"title": kept}, headers=NEVER)
 
@@ -207,7 +209,7 @@ async def _read_title(request: Request) -> str:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
     """Problems become answers with a sentence."""
     try:
         yield

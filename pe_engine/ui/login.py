@@ -53,9 +53,9 @@ class PasswordLogin:
         name = self._sessions.name(read_cookie(scope, _cookie(scope)))
         return STRANGER if name is None else identity("account", name, account=name)
 
-    async def identify_basic(self, scope: Scope) -> Identity:
+    async def identify_basic(self, scope: Scope, receive: Receive) -> Identity:
         """Who a program says it is, by ``Authorization: Basic``; ``STRANGER`` if that is wrong,
-        after a while as on the login page."""
+        after a while as on the login page. Then nothing of the body can be read any more."""
         name, password = _basic(scope)
         if not name:
             return STRANGER
@@ -63,7 +63,8 @@ class PasswordLogin:
         async with self._attempts.place(address):
             if self._accounts.check(name, password):
                 return identity("account", name.strip(), account=name.strip())
-            await asyncio.sleep(DELAY_SECONDS * self._attempts.failed(address))
+            if not await Request(scope, receive).is_disconnected():  # while it waited for others
+                await asyncio.sleep(DELAY_SECONDS * self._attempts.failed(address))
         return STRANGER
 
     def router(self) -> APIRouter:
@@ -123,16 +124,17 @@ class LoginFirst:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        who = self.login.identify(scope)
-        if not who.owner and isinstance(self.login, PasswordLogin):
-            who = await self.login.identify_basic(scope)
+        who, place = self.login.identify(scope), scope["path"]
+        of_program = isinstance(self.login, PasswordLogin) and place not in ("/", *LOGIN, LOGOUT)
+        if not who.owner and of_program:
+            who = await self.login.identify_basic(scope, receive)
         scope.setdefault("state", {})["who"] = who
-        if who.owner or scope["path"] in (*LOGIN, LOGOUT):
+        if who.owner or place in (*LOGIN, LOGOUT):
             await self.app(scope, receive, send)
-        elif scope["path"] == "/":
+        elif place == "/":
             run = Request(scope).query_params.get("run", "")
-            place = f"/login?{urlencode({'run': run})}" if RUN_ID.fullmatch(run) else "/login"
-            await RedirectResponse(place, 303, NO_STORE)(scope, receive, send)
+            way_in = f"/login?{urlencode({'run': run})}" if RUN_ID.fullmatch(run) else "/login"
+            await RedirectResponse(way_in, 303, NO_STORE)(scope, receive, send)
         else:
             await JSONResponse({"detail": ENDED}, 401, NO_STORE)(scope, receive, send)
 

@@ -20,7 +20,6 @@ from pe_engine.errors import PEError
 from pe_engine.header import RUN_ID
 from pe_engine.images import png_bytes
 from pe_engine.jobs import JobManager
-from pe_engine.population import Population
 from pe_engine.runner import Run
 from pe_engine.snapshot import GenerationView, Snapshot
 from pe_engine.ui.gallery import CAPTIONS, gallery_rows
@@ -166,16 +165,6 @@ def _stored(manager: JobManager, run_id: str) -> Run | None:
         return manager.get(run_id)
     except PEError as error:
         raise HTTPException(404, str(error)) from error
-
-
-def population_of(run: Run, generation: int) -> Population:
-    """A finished generation.
-
-    Raises:
-        HTTPException: as ``stored_files``.
-    """
-    with stored_files():
-        return run.population(generation)
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def _protect(
     else:
         app.include_router(login.router())
         app.add_middleware(LoginFirst, login=login)
-    app.add_middleware(WatchLinks)
+    app.add_middleware(WatchLinks, framed=framed)
     # Where the outer application has its own CORS rule, Gradio does not add its laxer one.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     if isinstance(login, SpaceLogin):

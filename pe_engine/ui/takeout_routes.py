@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,9 @@ MAX_BODY_BYTES = 2**12
 NOT_YOURS = (
     "Only who owns this computer may name a folder on it: open the address that app.py printed."
 )
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
+"""What no name of a file can have."""
+
 NOTHING_YET = "There is nothing to take out before the first generation is finished."
 
 
@@ -156,7 +160,7 @@ def _add_saving(router: APIRouter, takeouts: _Takeouts, output: Path | None) -> 
         folder = None
         if who_asks(request).may_open_paths:
             folder = str(output or Path.home() / "Synthetic images")
-        side = int(run.population(takeouts.newest(run)).images.shape[1])
+        side = len(run.generations.image(takeouts.newest(run), 0))
         told = {"side": side, "folder": folder, "name": takeouts.name(run)}
         return JSONResponse(told, headers=NEVER)
 
@@ -237,7 +241,7 @@ def _choice_of(asked: Mapping[str, Any]) -> Choice:
 
 def _text(asked: Mapping[str, Any], name: str, missing: str) -> str:
     text = asked.get(name)
-    if not isinstance(text, str) or not text.strip() or "\x00" in text:
+    if not isinstance(text, str) or not text.strip() or _NO_NAME.search(text):
         raise ConfigError(missing)
     return text.strip()
 

@@ -64,22 +64,24 @@ class WatchLinks:
     in, and tells the application which runs the visitor has links to; whether they fit is asked
     where a run is looked for."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, framed: bool = False) -> None:
+        """``framed``: the page is shown in a frame of another site."""
         self.app = app
+        self._framed = framed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         kept = dict(_KEPT.findall(read_cookie(scope, _cookie(scope))))
-        if answer := _entrance(scope, kept):
+        if answer := _entrance(scope, kept, self._framed):
             await answer(scope, receive, send)
             return
         scope.setdefault("state", {})["watches"] = tuple(kept.items())[-MOST_KEPT:]
         await self.app(scope, receive, send)
 
 
-def _entrance(scope: Scope, kept: dict[str, str]) -> Response | None:
+def _entrance(scope: Scope, kept: dict[str, str], framed: bool) -> Response | None:
     if scope["path"] != "/" or scope["method"] != "GET":
         return None
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -91,7 +93,8 @@ def _entrance(scope: Scope, kept: dict[str, str]) -> Response | None:
     value = "-".join(f"{run}.{of_run}" for run, of_run in newest)
     answer = RedirectResponse(f"/?{urlencode(query)}", 303)
     answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Set-Cookie"] = write_cookie(_cookie(scope), value, COOKIE_SECONDS, scope)
+    cookie = write_cookie(_cookie(scope), value, COOKIE_SECONDS, scope, framed)
+    answer.headers["Set-Cookie"] = cookie
     return answer
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from pe_engine.jobs import JobManager
+from pe_engine.ui.history_routes import sentences
 from pe_engine.ui.identity import who_asks
 from pe_engine.ui.run_routes import NEVER, find_run
 from pe_engine.ui.watch_links import end_link, link_to
@@ -18,11 +19,15 @@ def watch_router(manager: JobManager) -> APIRouter:
     @router.post("")
     def share(request: Request, run_id: str) -> JSONResponse:
         run = find_run(manager, run_id, who_asks(request))
-        return JSONResponse({"address": link_to(run.folder, run_id)}, headers=NEVER)
+        with sentences():
+            address = link_to(run.folder, run_id)
+        return JSONResponse({"address": address}, headers=NEVER)
 
     @router.delete("")
     def stop_sharing(request: Request, run_id: str) -> JSONResponse:
-        end_link(find_run(manager, run_id, who_asks(request)).folder)
+        run = find_run(manager, run_id, who_asks(request))
+        with sentences():
+            end_link(run.folder)
         return JSONResponse({}, headers=NEVER)
 
     return router

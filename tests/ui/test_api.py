@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import json
+import logging
 import re
+import time
 import zipfile
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -18,6 +21,8 @@ from over_http import Visitor, serving
 from test_isolation import until
 from visitors import ACCOUNTS, local_app, shared_app
 
+from pe_engine.ui.api import Api, for_requests
+from pe_engine.ui.api_doors import mcp_server
 from pe_engine.ui.gate import API, MCP
 
 NAMES = {
@@ -204,3 +209,69 @@ def test_the_example_of_the_readme_works_as_printed(served, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
     assert zipfile.is_zipfile(tmp_path / "synthetic.zip")
+
+
+SENT = "Anna Example"  # as it might stand in a prompt
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+
+
+@OF_THE_OWNER
+def test_what_a_program_sends_stands_in_no_log(http, caplog, capfd):
+    json_only = {"Accept": "application/json, text/event-stream"}
+    for body in (
+        SENT,
+        "[" * 100_000 + SENT,
+        {**CALL, "params": {SENT: 1}},
+        {**CALL, "method": SENT},
+        {"jsonrpc": "2.0", "method": SENT, "params": {}},
+        {"jsonrpc": "2.0", "id": 1, "result": {"x": SENT}},
+        {**CALL, "params": {"name": "start_run", "arguments": {"prompts": SENT}}},
+    ):
+        content = body if isinstance(body, str) else json.dumps(body)
+        http.post(MCP, content=content, headers=json_only | {"Content-Type": "application/json"})
+    said = [*caplog.records, *capfd.readouterr()]
+    assert said == ["", ""]
+
+
+def test_the_tools_leave_the_logs_of_the_process_alone(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    mcp_server(Api(None))
+    assert logging.getLogger().handlers == []
+
+
+@OF_THE_OWNER
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("run_status", {"run_id": 5}),
+        ("list_runs", {"skip": SENT}),
+        ("start_run", {"options": SENT}),
+        ("start_run", {"prompts": 5}),
+        ("start_run", {"data": None}),
+        ("start_run", {"dataset_name": {"a": SENT}}),
+        ("start_run", {"epsilon": [SENT]}),
+    ],
+    ids=str,
+)
+def test_an_argument_of_a_wrong_kind_is_answered_with_a_sentence(client, capfd, name, given):
+    with pytest.raises(AppError, match=f"{next(iter(given))} is of the wrong kind"):
+        client.predict(**given, api_name=f"/{name}")
+    assert capfd.readouterr().err == ""
+
+
+def test_programs_do_not_take_all_threads_of_the_page():
+    working, most = [], []
+
+    def work(who):
+        working.append(who)
+        most.append(len(working))
+        time.sleep(0.02)
+        working.remove(who)
+
+    async def ask():
+        places = asyncio.Semaphore(2)
+        call = for_requests(work, object, lambda request: request, lambda error: error, places)
+        await asyncio.gather(*(call(number) for number in range(9)))
+
+    asyncio.run(ask())
+    assert max(most) == 2 and len(most) == 9

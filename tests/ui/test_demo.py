@@ -14,6 +14,7 @@ from pe_engine.errors import ConfigError
 from pe_engine.jobs import JobManager
 from pe_engine.quotas import Quota
 from pe_engine.snapshot import Status
+from pe_engine.storage import RunFolder
 from pe_engine.ui import entrance, house
 from pe_engine.ui.caps import DEMO_CAPS
 from pe_engine.ui.costs import check_work
@@ -141,3 +142,36 @@ def test_a_demo_on_a_space_asks_nobody_to_log_in():
     assert entrance.entrance([], dict(oauth), demo=True) is None
     named = {"PE_AUTH": "ann:a-long-password"} | oauth
     assert entrance.entrance([], named, demo=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "open_to_all"),
+    [("1", True), ("true", True), ("ON", True)]
+    + [(word, False) for word in ("", "0", "false", "no", "off", "False", "perhaps")],
+)
+def test_only_a_clear_word_opens_the_demo(said, open_to_all):
+    assert entrance.wants_demo({"PE_DEMO": said}) is open_to_all
+    assert not entrance.wants_demo({})
+
+
+def test_a_link_to_watch_works_in_another_sites_frame(tmp_path):
+    with TestClient(demo_app(tmp_path, True), base_url="https://someone-studio.hf.space") as client:
+        link = f"/?run={'a' * 32}&watch={'b' * 32}"
+        cookie = client.get(link, follow_redirects=False).headers["set-cookie"]
+    assert cookie.startswith("pe-watch-") and "SameSite=None; Secure; Partitioned" in cookie
+
+
+def test_a_run_that_cannot_be_deleted_keeps_no_other(tmp_path, digits, config_of_text, monkeypatch):
+    manager = JobManager(tmp_path)
+    stuck, other = (manager.submit(config_of_text, digits) for _ in range(2))
+    assert stuck.wait(60).status is other.wait(60).status is Status.DONE
+    delete = RunFolder.delete
+
+    def fails_once(folder):
+        monkeypatch.setattr(RunFolder, "delete", delete)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(RunFolder, "delete", fails_once)
+    assert manager.delete_older(-1000) == 1
+    assert manager.delete_older(-1000) == 1
+    manager.close()

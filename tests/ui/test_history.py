@@ -9,7 +9,9 @@ from visitors import local_app, local_client, shared_app, shared_client
 
 from pe_engine.header import new_run_id
 from pe_engine.jobs import JobManager
+from pe_engine.storage import RunFolder
 from pe_engine.titles import LONGEST_TITLE, read_title, write_title
+from pe_engine.ui import watch_routes
 from pe_engine.ui.history_routes import DAMAGED, PAGE
 from pe_engine.ui.identity import identity
 
@@ -153,3 +155,23 @@ def test_a_visitor_is_not_told_private_settings(copies):
         assert bob.delete(f"/runs/{run_id}").status_code == 404
         assert bob.delete("/runs").json() == {"deleted": 0, "left": 0}
         assert ann.get("/runs").json()["total"] == 1
+
+
+def test_a_full_disk_is_said_when_a_run_is_shared(browser, copies, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "/home/me/runs")
+
+    monkeypatch.setattr(watch_routes, "link_to", full)
+    answer = browser.post(f"/runs/{copies[1]}/link")
+    assert answer.status_code == 507 and "No space left" in answer.json()["detail"]
+    assert "/home/me" not in answer.text
+
+
+def test_a_list_of_pictures_reads_no_whole_generation(copies, monkeypatch):
+    def read(*_):
+        raise AssertionError("it would be kept in memory")
+
+    monkeypatch.setattr(RunFolder, "read_population", read)
+    with local_client(local_app(copies[0])) as browser:
+        assert browser.get(f"/runs/{copies[1]}/thumbnail/1.png").is_success
+        assert browser.get(f"/runs/{copies[1]}/takeout.json").json()["side"] == 28

@@ -191,9 +191,10 @@ def test_an_account_has_some_sessions_and_ends_nobody_elses():
     assert sessions.name(ann) == "ann" and sessions.name(bobs[-1]) == "bob"
 
 
-def test_two_servers_of_one_host_log_nobody_out_of_the_other(app, tmp_path):
+def test_two_servers_of_one_host_log_nobody_out_of_the_other(tmp_path):
     given = {"name": "ann", "password": ACCOUNTS["ann"]}
-    with serving(app) as one, serving(shared_app(tmp_path)) as other, httpx.Client() as browser:
+    first, second = (shared_app(tmp_path / name) for name in ("one", "two"))
+    with serving(first) as one, serving(second) as other, httpx.Client() as browser:
         for address in (one, other):
             browser.post(f"{address}/login", data=given)
         browser.post(f"{other}/logout")
@@ -306,3 +307,22 @@ def test_which_login_there_is():
     assert environment["SYSTEM"] == "spaces"
     for name in OF_A_SPACE:
         assert entrance([], {k: v for k, v in SPACE.items() if k != name}) is None
+
+
+def test_a_program_that_has_gone_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(login, "DELAY_SECONDS", 3600)
+    wrong = httpx.BasicAuth("ann", "no such secret")._auth_header.encode()
+    scope = {"type": "http", "headers": [(b"authorization", wrong)], "client": ("1.2.3.4", 5)}
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    asked = PasswordLogin(ACCOUNTS).identify_basic(scope, gone)
+    assert asyncio.run(asyncio.wait_for(asked, 60)).owner == ""
+
+
+def test_a_proxys_own_password_does_not_keep_anybody_from_the_login_page(stranger, monkeypatch):
+    monkeypatch.setattr(PasswordLogin, "identify_basic", None)
+    header = {"Authorization": httpx.BasicAuth("ann", "of the proxy")._auth_header}
+    assert stranger.get("/login", headers=header).is_success
+    assert stranger.get("/", headers=header).headers["location"] == "/login"

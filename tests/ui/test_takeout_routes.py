@@ -131,6 +131,7 @@ def test_only_the_machines_owner_names_a_folder_on_it(studio, tmp_path):
     [
         ({}, "Type the folder"),
         ({"folder": "a/b"}, "whole path"),
+        ({"folder": "/x/\ud800"}, "Type the folder"),
         ({"folder": "/x", "size": "big"}, "The size is not one"),
         ({"folder": ["/x"]}, "Type the folder"),
         ({"folder": "/x", "quality": True}, "The quality is not one"),

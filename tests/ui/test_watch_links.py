@@ -1,12 +1,23 @@
 """A link to a run: who has it watches, and does nothing else."""
 
+import asyncio
+from dataclasses import replace
+
 import httpx
 import pytest
 from over_http import Visitor, serving
 from test_isolation import NO_RUN, QUICK, start, until
 from visitors import ACCOUNTS, local_app, shared_app
 
-from pe_engine.ui.watch_links import MOST_KEPT
+from pe_engine.boundary import ERROR_OF_ANOTHER
+from pe_engine.config import RunConfig
+from pe_engine.jobs import JobManager
+from pe_engine.snapshot import Status
+from pe_engine.ui.identity import identity
+from pe_engine.ui.viewers import Viewers
+from pe_engine.ui.watch_links import FILE, MOST_KEPT, link_to
+
+SMALL = RunConfig(dataset_name="x", iterations=1, num_samples=(30,), lookahead=0, epsilon=5.0)
 
 
 @pytest.fixture(scope="module", params=["local", "accounts"])
@@ -112,3 +123,21 @@ def test_a_browser_keeps_the_newest_links(shared):
         other.http.get("/", params=query, follow_redirects=False)
     kept = next(v for name, v in other.http.cookies.items() if name.startswith("pe-watch"))
     assert len(kept.split("-")) == MOST_KEPT and kept.startswith(f"{3:032x}.")
+
+
+def test_who_watches_is_not_told_what_went_wrong(tmp_path, digits):
+    manager = JobManager(tmp_path)
+    mine, other = identity("browser", "mine"), identity("browser", "other")
+    run = manager.submit(SMALL, digits, owner=mine.owner)
+    assert run.wait(60).status is Status.DONE
+    link_to(run.folder, run.run_id)
+    other = replace(other, watches=((run.run_id, (run.folder / FILE).read_text()),))
+    run._publish(error="A file of /home/me/patients is damaged.")
+
+    async def error_for(who):
+        views = Viewers(manager, owner=True).attach(who, "tab", run.run_id)
+        return [(view["watching"], view["error"]) async for view in views]
+
+    assert asyncio.run(error_for(other)) == [(True, ERROR_OF_ANOTHER)]
+    assert asyncio.run(error_for(mine)) == [(False, run.snapshot.error)]
+    manager.close()
