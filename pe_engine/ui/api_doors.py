@@ -7,9 +7,11 @@ says, without saying who asked.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import mcp
 from mcp.server.fastmcp import Context, FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 NAME = "Private Evolution Studio"
+MCP_LIBRARY = str(Path(mcp.__file__).parent)
 
 
 def api_page(api: Api) -> gr.Blocks:
@@ -47,9 +50,14 @@ def mcp_server(api: Api) -> FastMCP:
     )
     logs.handlers[:] = handlers  # it sets up logging for the whole process
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)  # it repeats what was sent
+    logs.addFilter(_is_not_of_mcp)  # where it bypasses its own
     for function in api.functions():
         server.add_tool(for_requests(function, Context, _who_calls, _as_mcp_says, api.places))
     return server
+
+
+def _is_not_of_mcp(record: logging.LogRecord) -> bool:
+    return not record.pathname.startswith(MCP_LIBRARY)
 
 
 def mcp_app(server: FastMCP) -> Starlette:

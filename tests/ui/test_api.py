@@ -243,7 +243,7 @@ def test_the_tools_leave_the_logs_of_the_process_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("run_status", {"run_id": 5}),
+        ("run_status", {"run_id": [SENT]}),
         ("list_runs", {"skip": SENT}),
         ("start_run", {"options": SENT}),
         ("start_run", {"prompts": 5}),

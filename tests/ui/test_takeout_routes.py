@@ -41,7 +41,7 @@ class Studio:
         return self.client.get(f"/runs/{RUN}/{path}", params=params)
 
     def send(self, path, method="POST", **body):
-        return self.client.request(method, f"/runs/{RUN}/{path}", json=body)
+        return self.client.request(method, f"/runs/{RUN}/{path}", content=json.dumps(body))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_only_the_machines_owner_names_a_folder_on_it(studio, tmp_path):
     [
         ({}, "Type the folder"),
         ({"folder": "a/b"}, "whole path"),
-        ({"folder": "/x/\ud800"}, "Type the folder"),
+        ({"folder": "/x/\ud800"}, "Type the folder"),  # half a character
         ({"folder": "/x", "size": "big"}, "The size is not one"),
         ({"folder": ["/x"]}, "Type the folder"),
         ({"folder": "/x", "quality": True}, "The quality is not one"),
