@@ -56,6 +56,7 @@ class JobManager:
         limits: Limits = LOCAL_LIMITS,
         quota: Quota | None = None,
         apart: bool = False,
+        keeper: str = "",
         finished: Callable[[Path], object] | None = None,
         driver: Driver = continue_run,
     ) -> None:
@@ -64,6 +65,7 @@ class JobManager:
         quota: on the runs.
         apart: each owner has a ledger of their own, ``home/accounts/<owner>/ledger.sqlite``, so
             that nobody can spend another's budget or learn what images another has.
+        keeper: the owner whose ledger is none the less that of the machine, ``home/ledger.sqlite``.
         finished: is given the folder of each run that is done, in a thread of its own.
         driver: what makes the events of a run.
         """
@@ -74,6 +76,7 @@ class JobManager:
         self._ledger = Ledger(home)
         self._ledger_in = lru_cache(LEDGERS_KEPT)(Ledger)
         self._accounts = owner_folder(home / "accounts") if apart else None
+        self._keeper = keeper
         self._limits = limits
         self._quota = quota or Quota()
         self._driver = driver
@@ -151,7 +154,8 @@ class JobManager:
         if in_memory is not None:
             return in_memory.snapshot
         store = RunFolder(self._runs_folder / run.run_id)
-        return at_rest(store, self._ledger_of(run.owner), Header.from_json(store.read_header()))
+        header = Header.from_json(store.read_header())
+        return at_rest(store, self._ledger_of_run(header, run.owner), header)
 
     def get(self, run_id: str) -> Run | None:
         """The run with this id, also one that an earlier server process began."""
@@ -159,8 +163,10 @@ class JobManager:
             if run_id not in self._runs:
                 if not self.exists(run_id):
                     return None
-                ledger = self._ledger_of(self.owner(run_id))
-                self._runs[run_id] = Run(self._runs_folder / run_id, ledger, driver=self._driver)
+                folder = self._runs_folder / run_id
+                header = Header.from_json(RunFolder(folder).read_header())
+                ledger = self._ledger_of_run(header, self.owner(run_id))
+                self._runs[run_id] = Run(folder, ledger, driver=self._driver)
             self._runs.move_to_end(run_id)
             self._forget_some()
             return self._runs[run_id]
@@ -274,7 +280,7 @@ class JobManager:
             run = self._known(run_id)
             if not run.snapshot.status.ended:
                 raise RunError("This run is still going. Stop it first, then delete it.")
-            self._ledger_of(self.owner(run_id)).close_run(run_id)
+            run.ledger.close_run(run_id)
             del self._runs[run_id]
             RunFolder(run.folder).delete()
 
@@ -305,9 +311,14 @@ class JobManager:
             run.work()
 
     def _ledger_of(self, owner: str | None) -> Ledger:
-        if self._accounts is None or not owner:
+        if self._accounts is None or not owner or owner == self._keeper:
             return self._ledger
         return self._ledger_in(self._accounts / owner[:32])
+
+    def _ledger_of_run(self, header: Header, owner: str | None) -> Ledger:
+        """The one that it was begun with, which was the machine's before owners were kept apart."""
+        began_here = header.ledger == self._ledger.identity
+        return self._ledger if began_here else self._ledger_of(owner)
 
     def _known(self, run_id: str) -> Run:
         run = self.get(run_id)

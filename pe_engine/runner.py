@@ -99,6 +99,11 @@ class Run:
         return self._header.run_id
 
     @property
+    def ledger(self) -> Ledger:
+        """What its votes are committed to."""
+        return self._ledger
+
+    @property
     def zip_path(self) -> Path:
         return self._store.zip_path
 

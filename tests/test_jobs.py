@@ -218,3 +218,18 @@ def test_what_a_deleted_run_had_reserved_goes_back_to_its_owner(home, long, digi
     (entry,) = Ledger(home / "accounts" / ME[:32]).datasets()
     assert (entry.runs, entry.reserved) == (1, 0)
     queue.close()
+
+
+def test_a_run_of_a_ledger_that_all_shared_keeps_it(home, quick, digits):
+    """Before owners were kept apart the machine's ledger took all votes."""
+    first = manager(home)
+    run = first.submit(quick, digits, owner=ME)
+    run.wait(60)
+    first.close()
+    second = JobManager(home, apart=True, keeper=OTHER)
+    assert second.get(run.run_id).noisy_votes(1) is not None
+    theirs = second.submit(quick, digits, owner=OTHER)
+    mine = second.submit(quick, digits, owner=ME)
+    assert theirs.wait(60).status is mine.wait(60).status is Status.DONE
+    assert theirs.ledger.identity == Ledger(home).identity != mine.ledger.identity
+    second.close()

@@ -28,7 +28,7 @@ from pe_engine.ui.gate import API, MCP, Gate
 from pe_engine.ui.history_routes import history_router
 from pe_engine.ui.house import LOCAL, SHARED, House
 from pe_engine.ui.lent_gpu import announce, is_zero_gpu, lent
-from pe_engine.ui.local_visitors import LocalVisitors
+from pe_engine.ui.local_visitors import LocalVisitors, machines_owner
 from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.owner_key import PARAMETER, OwnerKey
 from pe_engine.ui.page_events import PageEvents
@@ -119,7 +119,13 @@ def build_app(
     uploads = Uploads(home, house.caps)
     copy = partial(keep_copy, parent=output.absolute()) if output else None
     manager = JobManager(
-        home, house.limits, house.quota, apart=not owner, finished=copy, driver=house.driver
+        home,
+        house.limits,
+        house.quota,
+        apart=True,
+        keeper=machines_owner().owner if owner else "",
+        finished=copy,
+        driver=house.driver,
     )
 
     @asynccontextmanager

@@ -8,9 +8,10 @@ import pytest
 from loops import in_event_loop
 from over_http import Visitor, serving
 from test_isolation import send_upload
-from visitors import ACCOUNTS
+from visitors import ACCOUNTS, local_app
 
 from pe_engine.jobs import JobManager
+from pe_engine.privacy.ledger import Ledger
 from pe_engine.ui.login import PasswordLogin
 from pe_engine.ui.server import build_app
 
@@ -71,3 +72,17 @@ def test_the_same_images_and_a_cap_tell_nothing_of_another_account(seen):
 @pytest.mark.parametrize("seen", ["shared"], indirect=True)
 def test_a_ledger_that_is_shared_would_be_noticed(seen):
     assert seen["bob"] != seen["ann"] != seen["cleo"]
+
+
+def test_who_has_no_key_learns_and_changes_nothing_of_the_owners_ledger(tmp_path, digits):
+    """Another account of the machine, with the same images and a cap of its own."""
+    app = local_app(tmp_path)
+    with serving(app) as address:
+        owner, other = (Visitor(address, None, place) for place in (app.state.address, "/"))
+        with closing(owner.http), closing(other.http):
+            assert what_they_see(owner, digits, "scans")[-1].startswith("<p")
+            (before,) = Ledger(tmp_path).datasets()
+            begun, done, refused = what_they_see(other, digits, "scans")
+    assert (begun, done) == ("", ("done", "")) and "ε = 5 is spent or reserved" in refused
+    assert Ledger(tmp_path).datasets() == [before]
+    assert before.generations == 1
