@@ -56,7 +56,6 @@ class Watching:
 
     def ask(self) -> None:
         """Change a field, as a person does, and wait for what the page then says."""
-        self.visitor.session = token_hex(8)
         began = time.monotonic()
         answer = self.visitor.call(self.visitor.events()["budget"])
         self.delays.append(time.monotonic() - began)

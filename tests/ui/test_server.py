@@ -19,6 +19,7 @@ from pe_engine.ownership import write_owner
 from pe_engine.ui.caps import Caps
 from pe_engine.ui.house import House
 from pe_engine.ui.identity import identity
+from pe_engine.ui.server import MAX_SESSIONS
 
 FRAME = struct.pack("<HI", 5, 1) + b"a.png1"
 
@@ -315,3 +316,10 @@ def test_gradio_serves_no_file_of_the_home(client, home, run_id):
 
 def test_no_handler_is_offered_as_an_api(client):
     assert client.get("/gradio_api/info").status_code == 404
+
+
+def test_the_state_of_few_tabs_is_kept(client):
+    """Each takes 0.4 MB, and Gradio would keep 10,000."""
+    mounted = [route.app for route in client.app.routes if hasattr(route, "app")]
+    holders = [app.state_holder for app in mounted if hasattr(app, "state_holder")]
+    assert [holder.capacity for holder in holders] == [MAX_SESSIONS] * 2  # of the page and the API
