@@ -51,7 +51,7 @@ export function mount(stage) {
   fill.addEventListener("click", fillForm);
 
   return {
-    show() { find(".start-again").hidden = !stage.pinned || stage.live; },
+    show() { find(".start-again").hidden = !stage.pinned || stage.live || stage.view.watching; },
     reset() { dialog.close(); },
   };
 }

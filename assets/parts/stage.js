@@ -3,6 +3,7 @@
 // are ignored. Each part (status, gallery, votes, ...) is a module of its own that is told of every
 // view: show(view, generation), and of another run: reset().
 import { set } from "/parts/dom.js";
+import { renew } from "/parts/stream.js";
 import * as compare from "/parts/compare.js";
 import * as curve from "/parts/curve.js";
 import * as ending from "/parts/ending.js";
@@ -22,6 +23,7 @@ const PARTS = [
 ];
 const NARROW = 1000; // CSS pixels: one column
 const WATCH_MS = 2000;
+const ANSWER_MS = 8000;
 const TITLE = "Private Evolution Studio";
 
 const wanted = () => new URLSearchParams(location.search).get("run") || "";
@@ -43,7 +45,7 @@ function setAddress(runId, generation = null) {
 // element, props, trigger, watch: what Gradio gives the script of a gr.HTML.
 export function start({ element, props, trigger, watch }) {
   const root = element.querySelector(".live");
-  let pinned = null, heard = Date.now();
+  let pinned = null, heard = Date.now(), looking = false, attached = false;
 
   const stage = {
     root,
@@ -79,8 +81,10 @@ export function start({ element, props, trigger, watch }) {
       pinned = pinnedAt();
       for (const part of parts) part.reset?.();
     }
+    if (before?.server && before.server !== incoming.server) return location.reload();
     stage.view = incoming;
     heard = Date.now();
+    attached = false;
     root.dataset.status = incoming.status || "none";
     document.body.classList.toggle("run-live", stage.live);
     if (incoming.title) document.title = incoming.title;
@@ -106,12 +110,20 @@ export function start({ element, props, trigger, watch }) {
     trigger("leave_run");
   }
 
-  async function lookForServer() { // a proxy, a sleeping phone or a restart has cut the stream
-    if (!stage.live || Date.now() - heard < Number(root.dataset.silence)) return;
-    const url = `/runs/${stage.view.run_id}/gallery/0.json`;
-    const answer = await fetch(url, { cache: "no-store" }).catch(() => null);
-    if (answer) location.reload(); // which attaches to the run again
-    else set(stage.find(".line"), "The server does not answer. Trying again");
+  async function lookForServer() { // a proxy, a sleeping laptop or a restart has cut the stream
+    const told = !stage.view?.run_id || ["done", "missing"].includes(stage.view.status);
+    if (told || looking || Date.now() - heard < Number(root.dataset.silence)) return;
+    const { run_id } = stage.view;
+    looking = true;
+    const asked = { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) };
+    const answer = await fetch(`/runs/${run_id}/gallery/0.json`, asked).catch(() => null);
+    looking = false;
+    if (!answer) return set(stage.find(".line"), "The server does not answer. Trying again");
+    if (attached) return location.reload(); // that has not helped
+    attached = true;
+    heard = Date.now() + ANSWER_MS; // time to attach
+    renew();
+    trigger("attach_run", { run_id });
   }
 
   document.addEventListener("run-started", ({ detail }) => detail && adopt(detail));
@@ -121,6 +133,7 @@ export function start({ element, props, trigger, watch }) {
   new MutationObserver(stage.refresh)
     .observe(document.body, { attributes: true, attributeFilter: ["class"] });
   setInterval(lookForServer, WATCH_MS);
+  addEventListener("online", () => { heard = 0; lookForServer(); });
   watch("value", render);
   render();
 }

@@ -41,10 +41,12 @@ def style_sheets() -> list[Path]:
     return [ASSETS / "style.css", *sorted(PARTS.glob("*.css"))]
 
 
-def preloads() -> str:
-    """Tags that let the browser ask for all modules at once, not one after another."""
+def head() -> str:
+    """Tags that let the browser ask for all modules at once, not one after another, and start the
+    one that must be there before Gradio asks for anything."""
     names = sorted(path.name for path in PARTS.glob("*.js"))
-    return "".join(f'<link rel="modulepreload" href="{ADDRESS}/{name}">' for name in names)
+    tags = [f'<link rel="modulepreload" href="{ADDRESS}/{name}">' for name in names]
+    return "".join([*tags, f'<script type="module" src="{ADDRESS}/stream.js"></script>'])
 
 
 class Modules(StaticFiles):

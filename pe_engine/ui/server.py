@@ -32,7 +32,7 @@ from pe_engine.ui.local_visitors import LocalVisitors, machines_owner
 from pe_engine.ui.login import LoginFirst, PasswordLogin
 from pe_engine.ui.owner_key import PARAMETER, OwnerKey
 from pe_engine.ui.page_events import PageEvents
-from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, preloads, style_sheets
+from pe_engine.ui.parts import ADDRESS, ASSETS, Modules, head, style_sheets
 from pe_engine.ui.picture_routes import picture_router
 from pe_engine.ui.run_routes import run_router
 from pe_engine.ui.security import LOCAL_HOSTS, SameOrigin
@@ -174,7 +174,7 @@ def build_app(
         **MOUNTED,
         theme=THEME,
         css_paths=style_sheets(),
-        head=preloads(),
+        head=head(),
         js=(ASSETS / "js" / "page.js").read_text("utf-8"),
     )
 

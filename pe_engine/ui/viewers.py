@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from secrets import token_hex
 from typing import Any
 
 from fastapi import HTTPException
@@ -30,6 +31,7 @@ class Viewers:
         self._manager = manager
         self._owner = owner  # whoever looks may know the private images
         self._watching: dict[tuple[str, str], object] = {}
+        self._server = token_hex(4)  # a page of another server's may be another page
 
     async def attach(self, who: Identity, tab: str, run_id: str) -> AsyncIterator[dict[str, Any]]:
         """Views of the run, one a change, until it is done or the tab watches something else.
@@ -73,6 +75,7 @@ class Viewers:
             now = time.monotonic()
             view = live_view(snapshot, (run.folder / "report.html").is_file())
             view |= {"watching": not mine, "shared": mine and is_shared(run.folder)}
+            view["server"] = self._server
             if view != told or now - told_at > HEARTBEAT_SECONDS:
                 told, told_at = view, now
                 yield view | {"beat": now}

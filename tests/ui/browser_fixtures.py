@@ -1,10 +1,11 @@
 """Fixtures: one running application and one browser for all tests of the page."""
 
 import os
+import zipfile
 from urllib.parse import urlsplit
 
 import pytest
-from chromium import CHROMIUM_ARGUMENTS, find_chromium, serve
+from chromium import CHROMIUM_ARGUMENTS, ROOT, find_chromium, serve
 from playwright.sync_api import expect, sync_playwright
 
 from pe_engine.ui.owner_key import COOKIE, FILE
@@ -13,6 +14,8 @@ NO_BROWSER = (
     "No Chromium on this machine. Install one (Debian: apt-get install chromium) or set "
     "PE_CHROMIUM to its path."
 )
+
+EXAMPLE = ROOT / "assets" / "examples" / "handwriting.zip"
 
 # What Gradio itself says when a tab is reloaded while it listens to a run.
 STREAM_CUT = ("AbortError", "errored out")
@@ -59,6 +62,37 @@ def tab(browser, app_home, address):
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def visit(browser, app_home, address):
+    """Opens browsers: of the machine's owner, or of somebody who has only what they are sent."""
+    contexts = []
+
+    def visit(owner=True):
+        contexts.append(context := browser.new_context(base_url=address))
+        context.set_default_timeout(60_000)
+        if owner:
+            context.add_cookies([owners_cookie(app_home, address)])
+        return context.new_page()
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two classes in sub-folders, one of them nested, with a file that is no image."""
+    root = tmp_path / "ward"
+    with zipfile.ZipFile(EXAMPLE) as example:
+        for digit, place in (("3", "3"), ("7", "7/left")):
+            (root / place).mkdir(parents=True)
+            names = [n for n in example.namelist() if n.startswith(f"{digit}_")][:30]
+            for name in names:
+                (root / place / name).write_bytes(example.read(name))
+    (root / "3" / "secret-note.png").write_text("not a picture")
+    return root
 
 
 def owners_cookie(home, address):

@@ -6,13 +6,11 @@ import re
 import zipfile
 
 import pytest
-from chromium import ROOT, free_port, serve
 from playwright.sync_api import expect
 
 from pe_engine.presets import PRESETS
 
 pytest_plugins = ["browser_fixtures"]
-EXAMPLE = ROOT / "assets" / "examples" / "handwriting.zip"
 RUN_ID = re.compile(r"\?run=([0-9a-f]{32})$")
 
 
@@ -162,20 +160,6 @@ def test_a_model_that_is_not_there_is_a_sentence(tab, tmp_path):
     expect(tab.locator("#problem")).to_contain_text("holds no diffusers model")
     expect(model_field(tab)).to_have_value(str(tmp_path))
     expect(tab.locator(".live")).to_have_attribute("data-status", "none")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of two classes in sub-folders, one of them nested, with a file that is no image."""
-    root = tmp_path / "ward"
-    with zipfile.ZipFile(EXAMPLE) as example:
-        for digit, place in (("3", "3"), ("7", "7/left")):
-            (root / place).mkdir(parents=True)
-            names = [n for n in example.namelist() if n.startswith(f"{digit}_")][:30]
-            for name in names:
-                (root / place / name).write_bytes(example.read(name))
-    (root / "3" / "secret-note.png").write_text("not a picture")
-    return root
 
 
 def test_a_folder_keeps_its_classes_and_is_deleted_once_read(tab, folder, app_home):
@@ -381,37 +365,3 @@ def test_class_names_that_are_words_need_a_word_of_the_owner(tab, folder):
     tab.locator(".folder-input").set_input_files(folder)
     expect(question).not_to_be_checked()
     expect(tab.locator(".rows .row h3")).to_have_text(["7", "anna"])
-
-
-def test_a_page_finds_its_run_again_after_the_server_was_restarted(browser, tmp_path):
-    port = free_port()
-    with serve(tmp_path, port) as address:
-        page = browser.new_context(base_url=address).new_page()
-        open_page(page)
-        try_example(page)
-        set_budget(page, iterations=40, samples=300)  # long enough not to end before the server
-        start(page)
-        page.wait_for_selector(".tile img")
-    page.evaluate("document.querySelector('.live').dataset.silence = 100")
-    with serve(tmp_path, port):
-        wait_for(page, "stopped")
-        page.get_by_role("button", name="Resume").click()
-        page.wait_for_selector('.live[data-status="done"]', timeout=120_000)
-        expect(page.locator(".spent-text")).to_contain_text("ε spent 1.00 of 1")
-        page.context.close()
-
-
-def test_a_phone_shows_everything_in_its_width(browser, address):
-    context = browser.new_context(base_url=address, viewport={"width": 360, "height": 800})
-    page = context.new_page()
-    open_page(page)
-    try_example(page)
-    set_budget(page, iterations=1, samples=100)
-    start(page)
-    wait_for(page, "done")
-    loaded(page, ".votes img")
-    choose(page, "cats")
-    page.get_by_text("Advanced").click()
-    expect(page.get_by_label("Variation steps")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    context.close()
