@@ -15,6 +15,7 @@ import pytest
 from chromium import ROOT
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from loops import awaited
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from over_http import Visitor, serving
@@ -116,7 +117,7 @@ def test_an_mcp_client_makes_a_run(served):
             refused = await session.call_tool("run_status", {"run_id": NO_RUN})
             return place, refused
 
-    place, refused = asyncio.run(talk())
+    place, refused = awaited(talk())
     answer = httpx.get(served.address + place, headers=served.header)
     assert zipfile.is_zipfile(io.BytesIO(answer.content))
     assert refused.isError and "There is no such run here" in refused.content[0].text

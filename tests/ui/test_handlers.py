@@ -1,6 +1,5 @@
 """The handlers of the page over a real queue of runs: uploads, consent, resume, full disks."""
 
-import asyncio
 import json
 import re
 import time
@@ -8,6 +7,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from loops import awaited
 from test_settings import FIELDS
 
 from pe_engine.data import Limits
@@ -148,9 +148,9 @@ def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
 
     def epsilon(fields, who=ME):
         return float(
-            re.search(
-                r"ε = ([\d.]+)", asyncio.run(handlers.budget(who, fields | {"estimate": ""}))[0]
-            )[1]
+            re.search(r"ε = ([\d.]+)", awaited(handlers.budget(who, fields | {"estimate": ""}))[0])[
+                1
+            ]
         )
 
     alone = epsilon(QUICK)

@@ -1,12 +1,12 @@
 """What viewers of a run are told: finished sentences, and nothing that is private."""
 
-import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from loops import awaited
 
 from pe_engine.boundary import shown
 from pe_engine.events import Phase
@@ -118,7 +118,7 @@ def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tm
     async def watch():
         return [view async for view in Viewers(None, owner=True).attach(STRANGER, "tab", "run")]
 
-    assert [view["status"] for view in asyncio.run(watch())] == ["running", "done"]
+    assert [view["status"] for view in awaited(watch())] == ["running", "done"]
 
 
 def test_a_run_whose_images_are_gone_says_what_a_resume_needs(snapshot):
@@ -211,7 +211,7 @@ def test_the_oldest_of_too_many_tabs_is_told_no_more(snapshot, monkeypatch, tmp_
             await tab.aclose()
         return told
 
-    assert asyncio.run(watch()) == [False, True, True, True]
+    assert awaited(watch()) == [False, True, True, True]
     assert viewers._watching == {}
 
 

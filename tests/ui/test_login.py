@@ -11,6 +11,7 @@ import httpx
 import pytest
 from chromium import free_port
 from fastapi.testclient import TestClient
+from loops import awaited
 from over_http import serving
 from visitors import ACCOUNTS, SHARED, shared_app, shared_client
 
@@ -165,7 +166,7 @@ def test_one_network_asks_a_few_times_at_once_and_another_does_not_wait():
         assert inside.count("a") == len(tasks) - 1
         assert not attempts._places and not attempts._asking
 
-    asyncio.run(ask())
+    awaited(ask())
 
 
 def test_a_session_ends_by_itself_and_by_logging_out(app):

@@ -1,10 +1,10 @@
 """Going on from one's own run, by its id: what the form is filled with, and what is refused."""
 
-import asyncio
 import re
 from dataclasses import replace
 
 import pytest
+from loops import awaited
 from test_handlers import QUICK
 from test_settings import FIELDS
 
@@ -57,7 +57,7 @@ def test_a_visitor_goes_on_from_their_own_run(handlers, digits, run_id):
     assert (filled["iterations"], filled["epsilon"], filled["seed"]) == ("2", "5.0", "1")
 
     def epsilon(who):
-        told, _ = asyncio.run(handlers.budget(who, QUICK | filled))
+        told, _ = awaited(handlers.budget(who, QUICK | filled))
         return float(re.search(r"ε = ([\d.]+)", told)[1])
 
     together = epsilon(ANN)
@@ -78,7 +78,7 @@ def test_anothers_run_is_none(handlers, digits, run_id, asked):
     _, refused = start(handlers, BOB, digits, initial=theirs)
     assert "no such run" in refused
     assert refused == start(handlers, BOB, digits, initial=none)[1]
-    told, _ = asyncio.run(handlers.budget(BOB, QUICK | {"initial": theirs}))
+    told, _ = awaited(handlers.budget(BOB, QUICK | {"initial": theirs}))
     assert "no such run" in told
     wish = {"generation": "0", "iterations": "2", "epsilon": "5"}
     seen, nothing = (

@@ -3,6 +3,7 @@ server; and a link by which another browser watches."""
 
 import re
 import zipfile
+from contextlib import contextmanager
 
 from chromium import free_port, serve
 from playwright.sync_api import expect
@@ -24,11 +25,23 @@ def goes_on(page):
     )
 
 
+@contextmanager
+def asleep(page):
+    """The page's browser reaches nothing, and the page soon notices."""
+    live = page.locator(".live")
+    patience = live.get_attribute("data-silence")
+    page.context.set_offline(True)
+    live.evaluate("live => { live.dataset.silence = 100; }")
+    yield
+    live.evaluate("(live, patience) => { live.dataset.silence = patience; }", patience)
+    page.context.set_offline(False)
+
+
 def test_a_page_outlives_a_reload_and_sleep_without_losing_what_was_typed(visit):
     page = visit()
     open_page(page)
     try_example(page)
-    set_budget(page, iterations=150, samples=400)
+    set_budget(page, iterations=40, samples=3000)
     run_id = start(page)
     page.wait_for_selector(".slide input:enabled")
     other = page.context.new_page()
@@ -40,13 +53,11 @@ def test_a_page_outlives_a_reload_and_sleep_without_losing_what_was_typed(visit)
 
     page.get_by_label("Samples").fill("777")
     show_generation(page, 1)
-    page.evaluate("window.same = true; document.querySelector('.live').dataset.silence = 100")
-    for _ in range(2):
-        page.context.set_offline(True)
+    page.evaluate("window.same = true")
+    with asleep(page):
         expect(page.locator(".line")).to_contain_text(LOST)
-        page.context.set_offline(False)
-        expect(page.locator(".line")).not_to_contain_text(LOST)
-        goes_on(page)
+    expect(page.locator(".line")).not_to_contain_text(LOST)
+    goes_on(page)
     goes_on(other)
     assert page.evaluate("window.same") and page.url.endswith(f"?run={run_id}&generation=1")
     expect(page.locator(".generation .rows")).to_have_attribute("data-generation", "1")
@@ -58,11 +69,10 @@ def test_a_page_outlives_a_reload_and_sleep_without_losing_what_was_typed(visit)
     page.get_by_role("button", name="Pause").click()
     for tab in (page, other):
         wait_for(tab, "stopped")
-    page.context.set_offline(True)  # a paused run may be resumed elsewhere meanwhile
-    expect(page.locator(".line")).to_contain_text(LOST)
-    page.get_by_label("ε (epsilon)").fill("3")
-    expect(page.get_by_text("Try again in a moment").first).to_be_visible()
-    page.context.set_offline(False)
+    with asleep(page):
+        expect(page.locator(".line")).to_contain_text(LOST)
+        page.get_by_label("ε (epsilon)").fill("3")
+        expect(page.get_by_text("Try again in a moment").first).to_be_visible()
     expect(page.locator(".line")).to_contain_text("Paused")
     page.get_by_role("button", name="Resume").click()
     for tab in (page, other):
