@@ -274,5 +274,5 @@ def test_programs_do_not_take_all_threads_of_the_page():
         call = for_requests(work, object, lambda request: request, lambda error: error, places)
         await asyncio.gather(*(call(number) for number in range(9)))
 
-    asyncio.run(ask())
+    awaited(ask())
     assert max(most) == 2 and len(most) == 9

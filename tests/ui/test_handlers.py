@@ -147,11 +147,8 @@ def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
     fields = QUICK | {"initial": str(handlers.manager.get(prompted).folder)}
 
     def epsilon(fields, who=ME):
-        return float(
-            re.search(r"ε = ([\d.]+)", awaited(handlers.budget(who, fields | {"estimate": ""}))[0])[
-                1
-            ]
-        )
+        told, _ = awaited(handlers.budget(who, fields | {"estimate": ""}))
+        return float(re.search(r"ε = ([\d.]+)", told)[1])
 
     alone = epsilon(QUICK)
     assert epsilon(fields) > alone + 1

@@ -230,6 +230,6 @@ def test_an_error_is_told_to_the_owner_of_the_run_alone(snapshot, monkeypatch, t
             await tab.aclose()
             return view
 
-        told.append(asyncio.run(first()))
+        told.append(awaited(first()))
     assert told[0]["error"] == failed.error
     assert told[1]["error"] and "digits" not in json.dumps(told[1])

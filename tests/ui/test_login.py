@@ -319,7 +319,7 @@ def test_a_program_that_has_gone_is_not_waited_for(monkeypatch):
         return {"type": "http.disconnect"}
 
     asked = PasswordLogin(ACCOUNTS).identify_basic(scope, gone)
-    assert asyncio.run(asyncio.wait_for(asked, 60)).owner == ""
+    assert awaited(asyncio.wait_for(asked, 60)).owner == ""
 
 
 def test_a_proxys_own_password_does_not_keep_anybody_from_the_login_page(stranger, monkeypatch):

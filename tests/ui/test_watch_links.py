@@ -1,10 +1,10 @@
 """A link to a run: who has it watches, and does nothing else."""
 
-import asyncio
 from dataclasses import replace
 
 import httpx
 import pytest
+from loops import awaited
 from over_http import Visitor, serving
 from test_isolation import NO_RUN, QUICK, start, until
 from visitors import ACCOUNTS, local_app, shared_app
@@ -138,6 +138,6 @@ def test_who_watches_is_not_told_what_went_wrong(tmp_path, digits):
         views = Viewers(manager, owner=True).attach(who, "tab", run.run_id)
         return [(view["watching"], view["error"]) async for view in views]
 
-    assert asyncio.run(error_for(other)) == [(True, ERROR_OF_ANOTHER)]
-    assert asyncio.run(error_for(mine)) == [(False, run.snapshot.error)]
+    assert awaited(error_for(other)) == [(True, ERROR_OF_ANOTHER)]
+    assert awaited(error_for(mine)) == [(False, run.snapshot.error)]
     manager.close()
