@@ -377,10 +377,12 @@ class JobManager:
                     return
                 self._current = self._waiting.popleft()
                 self._tell_places()
+                ended = self._current.ended
             # a thread of its own, so that a run that breaks down does not take the queue with it
             RunThread(self._current.work, self._current.run_id).start()
-            # not for the thread: it may hang, and its run be given up
-            if not self._current.wait(self._quota.seconds).status.ended:
+            # not for the thread: it may hang, and its run be given up; nor for the run's status: it
+            # may be resumed at once, and wait for this very thread
+            if not ended.wait(self._quota.seconds):
                 self._current.stop(TIME_IS_UP.format(duration(self._quota.seconds)))
-                self._current.wait()
+                ended.wait()
             self._tell_if_done(self._current)

@@ -152,7 +152,7 @@ class Run:
                     f"This run is {self._snapshot.status.value}; there is nothing to resume."
                 )
             self._stop.clear()
-            self._ended.clear()
+            self._ended = threading.Event()  # whoever waits for the last end has it, none the less
             self._context = copy_context()  # where a lent GPU finds whose quota it is to use
             self._publish(status=Status.QUEUED, queue_position=position, error="")
 
@@ -226,11 +226,17 @@ class Run:
                 return  # it has stopped by itself
             lease.given_up.set()
             self._rest(Status.STOPPED, GIVEN_UP)
+            ended = self._ended
         try:
             self._ledger.close_run(self.run_id)  # from now on it takes no votes of this run
         except RunError as error:
             self._publish(error=f"{GIVEN_UP} {error}")
-        self._ended.set()
+        ended.set()
+
+    @property
+    def ended(self) -> threading.Event:
+        """Set once the run has ended that is driven or waits now; a resumed one has another."""
+        return self._ended
 
     def wait(self, timeout: float | None = None) -> Snapshot:
         """The snapshot once the run has ended, or after ``timeout`` seconds."""

@@ -16,7 +16,7 @@ from pe_engine.errors import BudgetError, DataError, RunError
 from pe_engine.jobs import JobManager, Quota
 from pe_engine.ownership import NOBODY, read_owner, write_owner
 from pe_engine.privacy.ledger import Ledger
-from pe_engine.runner import Status
+from pe_engine.runner import Run, Status
 from tests.conftest import png
 
 ME, OTHER = "1" * 64, "2" * 64
@@ -233,3 +233,30 @@ def test_a_run_of_a_ledger_that_all_shared_keeps_it(home, quick, digits):
     assert theirs.wait(60).status is mine.wait(60).status is Status.DONE
     assert theirs.ledger.identity == Ledger(home).identity != mine.ledger.identity
     second.close()
+
+
+def test_a_run_resumed_before_the_queue_saw_its_end_goes_on(home, long, digits, monkeypatch):
+    noticed, own = threading.Event(), Run.ended.fget
+
+    class Late:
+        def __init__(self, ended):
+            self.ended = ended
+
+        def wait(self, timeout=None):
+            return self.ended.wait(timeout) and noticed.wait()
+
+    monkeypatch.setattr(Run, "ended", property(lambda run: Late(own(run))))
+    queue = manager(home)
+    run = queue.submit(long, digits)
+    deadline = time.monotonic() + 60
+    while not run.snapshot.generations and time.monotonic() < deadline:
+        time.sleep(0.02)
+    queue.stop(run.run_id)
+    made = len(run.wait(60).generations)
+    assert run.snapshot.status is Status.STOPPED
+    queue.resume(run.run_id)
+    noticed.set()
+    while len(run.snapshot.generations) == made and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(run.snapshot.generations) > made
+    queue.close()
