@@ -32,6 +32,8 @@ export function mount(stage) {
     if (told) set(side.note, told.caption);
   }
 
+  const bringHere = () => panel.scrollIntoView({ block: "start" });
+
   function open(wanted) {
     if (wanted && stage.newest === undefined) return;
     panel.hidden = !wanted;
@@ -39,8 +41,8 @@ export function mount(stage) {
     sides = wanted ? [makeSide("Left", 0), makeSide("Right", stage.newest)] : [];
     find(".compare-sides").replaceChildren(...sides.map(({ root }) => root));
     if (!wanted) return;
-    stage.refresh();
-    panel.scrollIntoView({ block: "nearest" });
+    Promise.all(sides.map((side) => showSide(stage.view, side))).then(bringHere);
+    bringHere();
     sides[0].select.focus({ preventScroll: true });
   }
 

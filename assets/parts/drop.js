@@ -103,6 +103,7 @@ export function start({ element, props, trigger, watch }) {
     complain("");
     setValue({ kind: "example", name: "handwriting" });
     show("ready", "The handwriting example");
+    find(".drop-remove").focus(); // the button that was pressed is gone
   }
 
   function openPath(event) {

@@ -14,7 +14,10 @@ export function mount(stage) {
     }
   }
 
-  find(".delete-run").addEventListener("click", () => openDialog(deleting));
+  find(".delete-run").addEventListener("click", () => {
+    set(find(".delete-question"), `Delete the run “${stage.view.name || stage.view.dataset}”?`);
+    openDialog(deleting);
+  });
   find(".keep").addEventListener("click", () => deleting.close());
   find(".really-delete").addEventListener("click", () => {
     deleting.close();

@@ -73,13 +73,13 @@ export function mount(stage) {
     const line = make("p", "run-line"), said = make("p", "run-facts"), doings = make("div", "run-doings");
     const command = Object.assign(make("pre", "run-command"), { hidden: true, tabIndex: 0 });
     let title = "", shown = -1;
-    const rename = renameForm(() => title, (text) => tell("PUT", `/runs/${id}/title`, { title: text }));
+    const rename = renameForm(() => title, (text) => keepTitle(id, text));
     const renamer = pressable("", "Rename", () => rename.open());
     const out = pressable("leave-queue", "Leave the queue", () => tell("POST", `/runs/${id}/stop`));
     const up = pressable("", "Move up", () => tell("POST", `/runs/${id}/sooner`));
     const like = pressable("", "Use these settings", () => likeRun(id));
     const copy = pressable("", "Copy command line", () => copyCommand(id, command));
-    const away = pressable("delete-one", "Delete", () => ask("Delete this run?", () => deleteOne(id)));
+    const away = pressable("delete-one", "Delete", () => ask(`Delete the run “${open.textContent}”?`, () => deleteOne(id)));
     command.setAttribute("aria-label", "Command line");
     doings.append(renamer, like, copy, out, up, away);
     text.append(open, line, said);
@@ -103,6 +103,13 @@ export function mount(stage) {
       }
     }
     return { node, update };
+  }
+
+  async function keepTitle(id, text) {
+    const told = await tell("PUT", `/runs/${id}/title`, { title: text });
+    if (!told || stage.view?.run_id !== id) return;
+    stage.view = { ...stage.view, name: told.title }; // a finished run sends no more views
+    stage.refresh();
   }
 
   function openRun(id) {

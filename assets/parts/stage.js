@@ -13,6 +13,7 @@ import * as keys from "/parts/keys.js";
 import * as more from "/parts/more.js";
 import * as notify from "/parts/notify.js";
 import * as preview from "/parts/preview.js";
+import * as starting from "/parts/starting.js";
 import * as status from "/parts/status.js";
 import * as take from "/parts/take.js";
 import * as votes from "/parts/votes.js";
@@ -20,6 +21,7 @@ import * as zoom from "/parts/zoom.js";
 
 const PARTS = [
   status, preview, generation, compare, votes, curve, zoom, ending, more, runs, keys, notify, take,
+  starting,
 ];
 const NARROW = 1000; // CSS pixels: one column
 const WATCH_MS = 2000;
@@ -45,7 +47,7 @@ function setAddress(runId, generation = null) {
 // element, props, trigger, watch: what Gradio gives the script of a gr.HTML.
 export function start({ element, props, trigger, watch }) {
   const root = element.querySelector(".live");
-  let pinned = null, heard = Date.now(), looking = false, attached = false;
+  let pinned = null, heard = Date.now(), looking = false, attached = false, arriving = false;
 
   const stage = {
     root,
@@ -88,6 +90,7 @@ export function start({ element, props, trigger, watch }) {
     root.dataset.status = incoming.status || "none";
     document.body.classList.toggle("run-live", stage.live);
     if (incoming.title) document.title = incoming.title;
+    if (arriving) arrive(); // not before: on a narrow window the run moves to the top only now
     if (incoming.status === "missing") return set(stage.find(".missing-reason"), incoming.error);
     if (!incoming.run_id) return;
     show();
@@ -97,8 +100,21 @@ export function start({ element, props, trigger, watch }) {
 
   function adopt(runId) { // the run this tab has just started
     setAddress(runId);
+    arriving = true;
     trigger("attach_run", { run_id: runId });
+  }
+
+  function arrive() {
+    arriving = false;
     if (innerWidth <= NARROW || root.getBoundingClientRect().top < 0) root.scrollIntoView();
+  }
+
+  // Where the right side scrolls by itself, it does so by keyboard, too.
+  function keepScrollable() {
+    const side = root.closest("#stage");
+    if (side.scrollHeight > side.clientHeight && getComputedStyle(side).overflowY === "auto") {
+      Object.assign(side, { tabIndex: 0, role: "region", ariaLabel: "The run" });
+    } else for (const name of ["tabindex", "role", "aria-label"]) side.removeAttribute(name);
   }
 
   function leave() { // back to the empty page, without touching the run
@@ -132,6 +148,8 @@ export function start({ element, props, trigger, watch }) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   new MutationObserver(stage.refresh)
     .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new ResizeObserver(keepScrollable).observe(root);
+  addEventListener("resize", keepScrollable);
   setInterval(lookForServer, WATCH_MS);
   addEventListener("online", () => { heard = 0; lookForServer(); });
   watch("value", render);

@@ -33,8 +33,9 @@ export function mount(stage) {
     }));
   }
 
-  function showSpent({ spent, epsilon, delta }) {
-    set(find(".spent-text"), `ε spent ${spent.toFixed(2)} of ${epsilon} · δ = ${delta}`);
+  function showSpent({ status, spent_line: line, epsilon, ...view }) {
+    const spent = status === "done" ? epsilon : view.spent; // finished early: all of it counts
+    set(find(".spent-text"), line);
     const meter = find(".meter");
     fill(meter, spent / epsilon);
     meter.setAttribute("aria-valuemax", epsilon);
@@ -42,6 +43,7 @@ export function mount(stage) {
   }
 
   function showActions(view) {
+    find(".stop-run").hidden = view.finishes_early && view.status !== "queued"; // its last batch
     set(find(".stop-run"), view.status === "queued" ? "Leave the queue" : "Pause");
     set(find(".resume-run"), view.finishes_early ? "Finish" : "Resume");
     find(".finish-run").hidden = !view.can_finish || view.finishes_early;
@@ -87,6 +89,8 @@ export function mount(stage) {
       stage.root.classList.toggle("watching", Boolean(view.watching));
       if (view.watching) say("You watch a run that somebody shared.");
       if (view.shared !== undefined) find(".unshare-run").hidden = !view.shared;
+      set(find(".run-title"), view.name || "");
+      find(".run-title").hidden = !view.name;
       set(find(".line"), view.line);
       set(find(".detail"), view.detail);
       set(find(".run-error"), view.error);

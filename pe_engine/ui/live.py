@@ -33,13 +33,15 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         "status": snapshot.status.value,
         "line": status_line(snapshot),
         "detail": settings_line(snapshot),
+        "dataset": config.dataset_name,
         "title": title(snapshot),
         "fraction": None if fraction is None else round(fraction, 4),
         "iterations": config.iterations,
         "epsilon": round(snapshot.epsilon_planned, 3),
         "own_epsilon": config.epsilon,
         "spent": round(snapshot.epsilon_spent, 3),
-        "delta": f"{config.delta:g}".replace("e-0", "e-"),
+        "delta": _delta(snapshot),
+        "spent_line": spent_line(snapshot),
         "sigma": round(snapshot.noise_multiplier, 2),
         "generations": [
             {
@@ -115,6 +117,15 @@ def pace_line(snapshot: Snapshot) -> str:
     return " · ".join(parts)
 
 
+def spent_line(snapshot: Snapshot) -> str:
+    """What the run has spent of its budget; of one that finished early, what counts."""
+    delta = f"δ = {_delta(snapshot)}"
+    if snapshot.status is Status.DONE and _early(snapshot):
+        return f"{_counts(snapshot)} · {delta}"
+    planned = f"{round(snapshot.epsilon_planned, 3):g}"
+    return f"ε spent {snapshot.epsilon_spent:.2f} of {planned} · {delta}"
+
+
 def preview(snapshot: Snapshot) -> dict[str, Any] | None:
     """Which strip of small pictures there is, and what it shows."""
     strip = snapshot.preview
@@ -152,10 +163,23 @@ def _done_line(snapshot: Snapshot) -> str:
     planned, made = snapshot.config.iterations, len(snapshot.generations) - 1
     took = f" in {duration(snapshot.seconds_elapsed)}" if snapshot.seconds_elapsed else ""
     plural = "s" * (planned != 1)
-    if made < planned:
+    if _early(snapshot):
         where = f"Finished early: {made} of {planned} generation{plural}{took}"
-        return f"{where}; ε is that of all {planned}"
+        return f"{where} · {_counts(snapshot)}"
     return f"Done: {planned} generation{plural}{took}"
+
+
+def _delta(snapshot: Snapshot) -> str:
+    return f"{snapshot.config.delta:g}".replace("e-0", "e-")
+
+
+def _early(snapshot: Snapshot) -> bool:
+    return len(snapshot.generations) - 1 < snapshot.config.iterations
+
+
+def _counts(snapshot: Snapshot) -> str:
+    """The ε of a run that finished early: whoever finished it has seen its votes."""
+    return f"ε\u00a0=\u00a0{round(snapshot.epsilon_planned, 3):g} counts as planned"
 
 
 def _queue_line(position: int) -> str:

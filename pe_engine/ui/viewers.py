@@ -13,6 +13,7 @@ from fastapi import HTTPException
 from pe_engine.boundary import shown, watched
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
+from pe_engine.titles import read_title
 from pe_engine.ui.identity import Identity
 from pe_engine.ui.live import LIVE, NO_RUN, live_view, missing_view
 from pe_engine.ui.run_routes import find_seen
@@ -76,6 +77,7 @@ class Viewers:
             view = live_view(snapshot, (run.folder / "report.html").is_file())
             view |= {"watching": not mine, "shared": mine and is_shared(run.folder)}
             view["server"] = self._server
+            view["name"] = read_title(run.folder) if mine else ""  # the owner's words
             if view != told or now - told_at > HEARTBEAT_SECONDS:
                 told, told_at = view, now
                 yield view | {"beat": now}

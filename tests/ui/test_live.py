@@ -70,6 +70,15 @@ def test_a_run_that_loads_its_models_says_so_and_how_long_it_may_take(snapshot):
         assert "CompVis" not in line  # a folder's name may be private
 
 
+def test_a_run_that_finished_early_says_which_budget_counts(snapshot):
+    view = live_view(replace(snapshot, status=Status.DONE, seconds_elapsed=12.4), False)
+    assert view["line"] == (
+        "Finished early: 1 of 3 generations in 12 s · ε\u00a0=\u00a05 counts as planned"
+    )
+    assert view["spent_line"] == "ε\u00a0=\u00a05 counts as planned · δ = 1e-5"
+    assert live_view(snapshot, False)["spent_line"] == "ε spent 3.96 of 5 · δ = 1e-5"
+
+
 def test_a_viewer_learns_nothing_private(snapshot):
     text = json.dumps(live_view(shown(snapshot, owner=False), has_report=False))
     for private in ("60", "digits", "anna", "bert", "carl"):

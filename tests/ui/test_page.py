@@ -332,6 +332,30 @@ def test_a_mistake_is_a_sentence_and_keeps_the_settings(tab):
     expect(tab.locator("#meaning")).to_contain_text("which is not a number")
 
 
+def test_run_says_that_it_starts_and_starts_once(tab):
+    open_page(tab)
+    tab.keyboard.press("Control+Enter")
+    expect(tab.locator("#problem")).to_contain_text("There are no private images yet")
+    try_example(tab)
+    set_budget(tab, iterations=1, samples=30)
+    held, count = [], lambda: tab.request.get("/runs?most=0").json()["total"]
+    before = count()
+    tab.route("**/gradio_api/queue/join*", lambda route: held.append(route))
+    button = tab.locator("#run-button")
+    button.click()
+    expect(button).to_have_text("Starting…")
+    expect(tab.locator("#problem")).to_be_hidden()
+    button.click()
+    tab.keyboard.press("Control+Enter")
+    for route in held:
+        route.continue_()
+    tab.unroute("**/gradio_api/queue/join*")
+    expect(tab).to_have_url(RUN_ID)
+    expect(button).to_have_text("Run")
+    wait_for(tab, "done")
+    assert count() == before + 1
+
+
 def test_an_address_without_a_run_says_so(tab):
     tab.goto(f"/?run={'0' * 32}")
     wait_for(tab, "missing")

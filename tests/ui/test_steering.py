@@ -55,6 +55,8 @@ def test_two_runs_are_steered_from_the_queue_to_the_bin(tab, tmp_path):
     tab.get_by_role("button", name="Finish the run").click()
     wait_for(tab, "done")
     expect(tab.locator(".line")).to_contain_text("of 100 generations")
+    for told in (".line", ".spent-text"):
+        expect(tab.locator(told)).to_contain_text("ε = 1 counts as planned")
     with tab.expect_download() as download:
         tab.get_by_role("link", name="Download zip").click()
     download.value.save_as(tmp_path / "synthetic.zip")
@@ -87,6 +89,10 @@ def test_two_runs_are_steered_from_the_queue_to_the_bin(tab, tmp_path):
     tab.keyboard.press("Enter")
     expect(entry(tab, 0).locator(".open-run")).to_have_text("second try")
     expect(entry(tab, 0).get_by_role("button", name="Rename")).to_be_focused()
+    entry(tab, 0).get_by_role("button", name="Delete").click()
+    expect(tab.locator("#history-question")).to_have_text("Delete the run “second try”?")
+    tab.locator(".history-keep").click()
+    expect(tab.locator(".run-title")).to_have_text("second try")
     entry(tab, 1).get_by_role("button", name="Copy command line").click()
     expect(tab.locator(".history-said")).to_contain_text("Copied")
     line = tab.evaluate("navigator.clipboard.readText()")
@@ -109,9 +115,12 @@ def test_the_drawer_and_the_dialogs_fit_a_phone(tab):
     tab.emulate_media(reduced_motion="reduce")
     open_page(tab)
     try_example(tab)
+    expect(tab.get_by_role("button", name="Remove")).to_be_focused()
     set_budget(tab, iterations=1, samples=30)
     start(tab)
     wait_for(tab, "done")
+    top = tab.evaluate("document.querySelector('.live').getBoundingClientRect().top")
+    assert 0 <= top < 200  # below the head of the page, on screen
     tab.get_by_role("button", name="Go on…").click()
     expect(tab.locator(".go-on-cost")).to_contain_text("With the new votes")
     assert inside(tab, "dialog.go-on *")

@@ -38,7 +38,7 @@ def shoot(tab, name):
 
 def test_a_run_is_taken_out_as_one_wishes(tab, done, tmp_path):
     tab.get_by_role("button", name="More formats").click()
-    dialog = tab.get_by_role("dialog", name="Take it out")
+    dialog = tab.get_by_role("dialog", name="More formats")
     expect(dialog).to_be_visible()
 
     picture = dialog.get_by_alt_text("The evolution")
