@@ -13,6 +13,7 @@ from pe_engine.boundary import ERROR_OF_ANOTHER
 from pe_engine.config import RunConfig
 from pe_engine.jobs import JobManager
 from pe_engine.snapshot import Status
+from pe_engine.titles import write_title
 from pe_engine.ui.identity import identity
 from pe_engine.ui.viewers import Viewers
 from pe_engine.ui.watch_links import FILE, MOST_KEPT, link_to
@@ -132,12 +133,13 @@ def test_who_watches_is_not_told_what_went_wrong(tmp_path, digits):
     assert run.wait(60).status is Status.DONE
     link_to(run.folder, run.run_id)
     other = replace(other, watches=((run.run_id, (run.folder / FILE).read_text()),))
+    write_title(run.folder, "Ward 7")
     run._publish(error="A file of /home/me/patients is damaged.")
 
     async def error_for(who):
         views = Viewers(manager, owner=True).attach(who, "tab", run.run_id)
-        return [(view["watching"], view["error"]) async for view in views]
+        return [(view["watching"], view["name"], view["error"]) async for view in views]
 
-    assert awaited(error_for(other)) == [(True, ERROR_OF_ANOTHER)]
-    assert awaited(error_for(mine)) == [(False, run.snapshot.error)]
+    assert awaited(error_for(other)) == [(True, "", ERROR_OF_ANOTHER)]
+    assert awaited(error_for(mine)) == [(False, "Ward 7", run.snapshot.error)]
     manager.close()
