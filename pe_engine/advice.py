@@ -15,6 +15,7 @@ from pe_engine.checks import check_whole, check_within
 from pe_engine.config import EPSILON_RANGE, MAX_ITERATIONS, MAX_SAMPLES
 from pe_engine.privacy.accounting import noise_multiplier
 from pe_engine.selection import THRESHOLD_PER_SIGMA
+from pe_engine.statement import is_weak
 
 MOST_IMAGES = 10**12
 CLEAR_SIGNAL = THRESHOLD_PER_SIGMA + 1
@@ -23,6 +24,9 @@ while one without a vote passes in 16 %: each is one σ away from it."""
 
 FEWEST_SAMPLES = 10
 """With fewer there is no population to choose from."""
+
+STRONG = 1.0
+"""The largest ε that ``TIERS_SOURCE`` calls strong; it calls those up to 10 reasonable."""
 
 TIERS_SOURCE = (
     "Ponomareva and others, How to DP-fy ML, Journal of Artificial Intelligence Research 77 "
@@ -38,23 +42,6 @@ ADVICE_SOURCE = (
 
 
 @dataclass(frozen=True)
-class Tier:
-    """``words``: what a range of ε is called; ``most``: the largest ε that is in it."""
-
-    words: str
-    most: float
-    said: str
-
-
-TIERS = (
-    Tier("strong", 1.0, "a strong formal guarantee"),
-    Tier("reasonable", 10.0, "a reasonable guarantee, as most published uses have it"),
-    Tier("weak", math.inf, "a weak guarantee; as a promise it says little"),
-)
-"""Those of ``TIERS_SOURCE``, from the strictest on."""
-
-
-@dataclass(frozen=True)
 class Advice:
     """Settings to begin with: ``samples`` N and ``iterations`` T."""
 
@@ -62,18 +49,12 @@ class Advice:
     iterations: int
 
 
-def tier(epsilon: float) -> Tier:
-    """What an ε > 0 is called."""
-    return next(tier for tier in TIERS if epsilon <= tier.most)
-
-
-def best_guess(epsilon: float, delta: float) -> float:
-    """How often, at most, somebody is right who sees the release and guesses whether one given
-    image was used, where both are as likely: (e^ε + δ) / (1 + e^ε), in [0.5, 1].
-
-    From α + β >= 2 (1 - δ) / (1 + e^ε) for the two kinds of error (``GUESS_SOURCE``).
-    """
-    return 1 - (1 - delta) / (1 + math.exp(min(epsilon, 700.0)))
+def tier(epsilon: float, delta: float) -> str:
+    """What an ε > 0 is called: as in ``TIERS_SOURCE``, but weak as soon as the report of a release
+    would call it so."""
+    if is_weak(epsilon, delta):
+        return "weak"
+    return "strong" if epsilon <= STRONG else "reasonable"
 
 
 def largest_delta(images: int) -> float:

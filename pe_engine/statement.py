@@ -1,8 +1,8 @@
 """What a release promises and what it does not, in plain sentences.
 
-The report, its PDF and the dataset card say the same, so the words are made here, once. They hold
-numbers and fixed words only, never a name that somebody chose. ``**`` stands around what is set in
-bold, as in Markdown.
+The page, the report, its PDF and the dataset card say the same, so the words are made here, once.
+They hold numbers and fixed words only, never a name that somebody chose. ``**`` stands around what
+is set in bold, as in Markdown.
 """
 
 from __future__ import annotations
@@ -70,13 +70,41 @@ def state(manifest: Mapping[str, Any]) -> Statement:
     """The statement of a release, from what ``manifest.describe`` gives."""
     privacy = manifest["privacy"]
     by_image = privacy["unit"] == "one image"
-    chance = best_guess(privacy["epsilon"], privacy["delta"])
+    epsilon, delta = privacy["epsilon"], privacy["delta"]
     return Statement(
-        promise=_promise(privacy, by_image, f"{math.ceil(chance * 1000) / 10:g} %"),
-        weak=WEAK if chance > NEARLY_CERTAIN else "",
+        promise=_promise(privacy, by_image),
+        weak=WEAK if is_weak(epsilon, delta) else "",
         means=_means(privacy, by_image),
         notes=_notes(privacy, manifest["samples"]["generation"]),
         limits=(_unit_limit(manifest, by_image), *ALWAYS_LIMITS),
+    )
+
+
+def is_weak(epsilon: float, delta: float) -> bool:
+    """Whether the best possible guess is close to certain; from ε = 2.944 = ln 19 on at a small
+    δ."""
+    return best_guess(epsilon, delta) > NEARLY_CERTAIN
+
+
+def guess_told(epsilon: float, delta: float, adjacency: str, by_image: bool) -> str:
+    """What ε means for the best guess, as a paragraph; ``by_image``: the unit is one image."""
+    if adjacency == "add-remove":
+        told = (
+            "one particular image was" if by_image else "the images of one particular person were"
+        )
+        question = f"whether {told} among them"
+    else:
+        question = "which of two " + (
+            "images was the remaining one"
+            if by_image
+            else "sets of images the remaining person had"
+        )
+    others = "private image" if by_image else "person's images"
+    percent = f"{math.ceil(best_guess(epsilon, delta) * 1000) / 10:g} %"  # rounded up: a bound
+    return (
+        f"Imagine someone who has this set, knows every other {others}, and wants to find out "
+        f"{question}. Where tossing a coin is right 50 % of the time, nobody can be right more "
+        f"than **{percent}** of the time, with any amount of computing."
     )
 
 
@@ -108,34 +136,23 @@ def _plain(number: str) -> str:
     return number.replace("e-0", "e-").replace("e+0", "e+")
 
 
-def _promise(privacy: Mapping[str, Any], by_image: bool, chance: str) -> tuple[str, str]:
-    if privacy["adjacency"] == "add-remove":
+def _promise(privacy: Mapping[str, Any], by_image: bool) -> tuple[str, str]:
+    epsilon, delta, adjacency = (privacy[name] for name in ("epsilon", "delta", "adjacency"))
+    if adjacency == "add-remove":
         added = "one image" if by_image else "one person, with all images of them,"
         left_out = "one of them" if by_image else "all images of one person"
         suppose = f"{added} had been added to the private images, or {left_out} had been left out"
-        told = (
-            "one particular image was" if by_image else "the images of one particular person were"
-        )
-        question = f"whether {told} among them"
     else:
         suppose = (
             "one of the private images had been replaced by any other image"
             if by_image
             else "all images of one person had been replaced by any others"
         )
-        question = "which of two " + (
-            "images was the remaining one"
-            if by_image
-            else "sets of images the remaining person had"
-        )
-    others = "private image" if by_image else "person's images"
     return (
         f"Suppose {suppose}. Whatever could come out of the run, this set of files included, would "
-        f"have been at most {up(math.exp(privacy['epsilon']))} times as likely as it was, plus "
-        f"{short(privacy['delta'])}; and the same the other way round.",
-        f"So imagine someone who has this set, knows every other {others}, and wants to find out "
-        f"{question}. Where tossing a coin is right 50 % of the time, nobody can be right more "
-        f"than **{chance}** of the time, with any amount of computing.",
+        f"have been at most {up(math.exp(epsilon))} times as likely as it was, plus "
+        f"{short(delta)}; and the same the other way round.",
+        guess_told(epsilon, delta, adjacency, by_image),
     )
 
 

@@ -2,7 +2,8 @@
 // and the button that takes over the advice. What the budget means is worked out by the server.
 import { set } from "/parts/dom.js";
 
-const TIERS = [[1, "strong"], [10, "reasonable"], [Infinity, "weak"]];
+// From ln 19 on the best guess is right more than 95 % of the time: weak, as in the report.
+const TIERS = [[1, "strong"], [2.944, "reasonable"], [Infinity, "weak"]];
 
 const fieldOf = (id) => document.querySelector(`#${id} :is(input, textarea)`);
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pe_engine import advice
+from pe_engine import advice, statement
 from pe_engine.build import plan_budget
 from pe_engine.checks import check_whole
 from pe_engine.config import MAX_SAMPLES, RunConfig
@@ -18,7 +18,9 @@ from pe_engine.initial import past
 from pe_engine.ui.settings import decimal, number, numbers, optional_number
 
 WIDTH, HEIGHT = 240, 44  # of a picture, in its own units
-MOST_NUMBERS = 8  # of ε after each generation
+MARGIN = 3  # on either side, for dots
+MOST_NUMBERS = 6  # of ε after generations
+_STARRED = re.compile(r"\*\*(.+?)\*\*")
 ADJACENT = {
     "add-remove": "The promise compares your {units} with the same ones without one of them, or "
     "with one more.",
@@ -101,14 +103,15 @@ def budget_sentence(budget: Budget) -> str:
 
 def spoken(budget: Budget) -> str:
     """All of it in a few sentences, for who listens."""
-    return f"{budget_sentence(budget)}. {_promise(budget)} {_signal_sentence(budget)}".strip()
+    promise, signal = _promise(budget).replace("**", ""), _signal_sentence(budget)
+    return f"{budget_sentence(budget)}. {_promise(budget).replace('**', '')} {signal}".strip()
 
 
 def budget_html(budget: Budget) -> str:
     """The panel under the fields of the budget."""
     parts = [
         f'<p class="meaning">{escape(budget_sentence(budget))}</p>',
-        f'<p class="promise">{escape(_promise(budget))}</p>',
+        f'<p class="promise">{_bold(escape(_promise(budget)))}</p>',
         _delta_html(budget),
         _advice_html(budget),
         _curve_html(budget.plan.epsilons),
@@ -119,14 +122,16 @@ def budget_html(budget: Budget) -> str:
 
 
 def _promise(budget: Budget) -> str:
-    epsilon = budget.plan.epsilons[-1]
-    guess = advice.best_guess(epsilon, budget.config.delta)
-    percent = f"{math.ceil(1000 * guess) / 10:g} %"  # rounded up, as it is a bound
-    return (
-        f"ε = {decimal(epsilon)} is {advice.tier(epsilon).said}: who sees the result and guesses "
-        f"whether one {budget.config.unit} was used is right at most {percent} of the time, where "
-        "a coin is right 50 %."
-    )
+    """In the words of the report; with ** around what is set in bold."""
+    config, epsilon = budget.config, budget.plan.epsilons[-1]
+    told = statement.guess_told(epsilon, config.delta, config.adjacency, config.unit == "image")
+    word = advice.tier(epsilon, config.delta)
+    weak = f" {statement.WEAK}" if word == "weak" else ""
+    return f"ε = {decimal(epsilon)} is a {word} promise. {told}{weak}"
+
+
+def _bold(escaped: str) -> str:
+    return _STARRED.sub(r"<b>\1</b>", escaped)
 
 
 def _delta_html(budget: Budget) -> str:
@@ -169,21 +174,23 @@ def _advice_html(budget: Budget) -> str:
 
 
 def _curve_html(epsilons: Sequence[float]) -> str:
-    """ε after each generation, as a picture and as numbers."""
-    step, top = WIDTH / len(epsilons), max(epsilons)
-    points = [(round((t + 1) * step, 1), _height(e, top)) for t, e in enumerate(epsilons)]
-    line = " ".join(f"{x:g},{y:g}" for x, y in [(0, HEIGHT - 2), *points])
-    dots = "".join(f'<circle cx="{x:g}" cy="{y:g}" r="2.5"/>' for x, y in points[:40])
-    few = len(epsilons) <= MOST_NUMBERS
-    shown = epsilons if few else (*epsilons[: MOST_NUMBERS - 2], epsilons[-1])
-    texts = [decimal(float(f"{e:.3g}")) for e in shown]
-    if not few:
-        texts.insert(-1, "…")
+    """ε after each generation, as a picture and as numbers, each under its point."""
+    count, top = len(epsilons), max(epsilons)
+    values = (0.0, *epsilons)
+    points = [(round(t * WIDTH / count, 1), _height(e, top)) for t, e in enumerate(values)]
+    line = " ".join(f"{x:g},{y:g}" for x, y in points)
+    steps = min(count, MOST_NUMBERS)
+    shown = [round(i * count / steps) for i in range(steps + 1)]
+    dots = "".join(f'<circle cx="{points[t][0]:g}" cy="{points[t][1]:g}" r="2.5"/>' for t in shown)
+    texts = "".join(
+        f'<li style="left:{100 * (MARGIN + points[t][0]) / (WIDTH + 2 * MARGIN):.1f}%">'
+        f"{decimal(float(f'{values[t]:.3g}')) if t else '0'}</li>"
+        for t in shown
+    )
     return (
-        '<figure class="spend"><figcaption>ε after each generation</figcaption>'
-        f'<svg viewBox="-3 0 {WIDTH + 6} {HEIGHT}" aria-hidden="true">'
-        f'<polyline points="{line}"/>{dots}</svg>'
-        f"<ol>{''.join(f'<li>{text}</li>' for text in texts)}</ol></figure>"
+        f'<figure class="spend"><figcaption>ε after generation {", ".join(map(str, shown))}'
+        f'</figcaption><svg viewBox="-{MARGIN} 0 {WIDTH + 2 * MARGIN} {HEIGHT}" aria-hidden="true">'
+        f'<polyline points="{line}"/>{dots}</svg><ol>{texts}</ol></figure>'
     )
 
 
@@ -237,8 +244,10 @@ def _words_html(budget: Budget) -> str:
     adjacent = ADJACENT[budget.config.adjacency].format(units=budget.units)
     facts = {
         "ε": "The budget. The smaller, the less the result depends on any one of your "
-        f"{budget.units}. Up to 1 is called strong, up to 10 reasonable, above weak "
-        f"({advice.TIERS_SOURCE}). The best guess follows from {advice.GUESS_SOURCE}.",
+        f"{budget.units}. Published guidance calls up to 1 strong, up to 10 reasonable and above "
+        f"weak ({advice.TIERS_SOURCE}). Here, as in the report, it is weak already from about 2.9 "
+        "on, where the best guess is right more than 95 % of the time. That guess follows from "
+        f"{advice.GUESS_SOURCE}.",
         "δ": f"The chance that the promise of ε does not hold; far below 1 in the number of "
         f"your {budget.units}. That number is private, so it is never read from the images: "
         "type what is publicly known.",

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pe_engine import statement
 from pe_engine.errors import ConfigError
 from pe_engine.ui.budget import budget_html, budget_sentence, read_budget, spoken
 
@@ -46,12 +47,23 @@ def test_the_budget_in_a_sentence():
     [
         ("0.1", "strong", "52.5 %"),
         ("1", "strong", "73.2 %"),
-        ("5", "reasonable", "99.4 %"),
+        ("2.5", "reasonable", "92.5 %"),
+        ("5", "weak", "99.4 %"),
         ("20", "weak", "100 %"),
     ],
 )
 def test_the_promise_in_words(epsilon, words, guess):
-    assert re.search(rf"{words}.*{guess}", said(epsilon=epsilon))
+    told = said(epsilon=epsilon)
+    assert re.search(rf"a {words} promise.*<b>{guess}</b>", told)
+    assert (statement.WEAK in told) == (words == "weak")
+    assert "**" not in told + spoken(read_budget(FIELDS | {"epsilon": epsilon}))
+
+
+def test_the_promise_is_told_as_in_the_report():
+    epsilon = read_budget(FIELDS | {"persons": "prefix"}).plan.epsilons[-1]
+    told = statement.guess_told(epsilon, 1e-5, "add-remove", False)
+    assert told.replace("**", "") in spoken(read_budget(FIELDS | {"persons": "prefix"}))
+    assert "the remaining one" in said(adjacency="replace")
 
 
 def test_a_delta_that_gives_away_an_image_is_warned_of_once_their_number_is_typed():
@@ -78,11 +90,15 @@ def test_advice_is_taken_over_by_a_button_until_it_is_followed():
     assert "use-advice" not in said()
 
 
-def test_epsilon_after_each_generation_ends_where_the_budget_does():
-    numbers = re.findall(r"<li>(.*?)</li>", said())
-    assert len(numbers) == 5 and numbers[-1] == "1.0"
-    assert [float(n) for n in numbers] == sorted(map(float, numbers))
-    assert re.findall(r"<li>(.*?)</li>", said(iterations="30"))[-2:] == ["…", "1.0"]
+def test_epsilon_stands_under_the_point_of_its_generation():
+    told = said()
+    at, texts = zip(*re.findall(r'<li style="left:([\d.]+)%">(.*?)</li>', told), strict=True)
+    assert texts[0] == "0" and texts[-1] == "1.0" and len(texts) == 6
+    assert [float(n) for n in texts] == sorted(map(float, texts))
+    dots = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', told)]
+    assert [float(x) for x in at] == pytest.approx([100 * (x + 3) / 246 for x in dots], abs=0.1)
+    assert len(re.findall(r"<li ", said(iterations="30"))) == 7
+    assert "after generation 0, 5, 10, 15, 20, 25, 30<" in said(iterations="30")
 
 
 def test_sources_are_named_and_what_is_compared_is_explained():
