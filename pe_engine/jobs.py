@@ -127,6 +127,16 @@ class JobManager:
             with self._changed:
                 return self._enqueue(run)
 
+    def own_ledger(self, owner: str, machines: bool) -> Ledger | None:
+        """The ledger of this owner's runs; None where it is the machine's and they are not.
+
+        Args:
+            owner: "" for nobody.
+            machines: they own the machine.
+        """
+        apart = self._accounts is not None
+        return self._ledger_of(owner) if owner and (apart or machines) else None
+
     def exists(self, run_id: str) -> bool:
         """Whether there is such a run, without reading it."""
         return bool(RUN_ID.fullmatch(run_id)) and RunFolder(self._runs_folder / run_id).exists()

@@ -219,6 +219,12 @@ class Ledger:
         with self._transaction("BEGIN") as db:
             return tables.committed_charges(db, dataset_name)
 
+    def held(self, dataset_name: str) -> tuple[list[Charge], bool]:
+        """Everything committed or reserved on this data, under all its names, one charge for each
+        run; and whether whoever was one person for one of the runs was so for all."""
+        with self._transaction("BEGIN") as db:
+            return tables.held_charges(db, dataset_name)
+
     def datasets(self) -> list[DatasetSummary]:
         """All data sets by name."""
         with self._transaction("BEGIN") as db:

@@ -128,6 +128,13 @@ def committed_charges(db: sqlite3.Connection, dataset: str) -> list[Charge]:
     return [run.charge(run.committed) for run in _run_counts(db, dataset) if run.committed]
 
 
+def held_charges(db: sqlite3.Connection, dataset: str) -> tuple[list[Charge], bool]:
+    """What was committed or is reserved on the same data, one charge for each run; and whether
+    whoever was one person for one of the runs was so for all."""
+    held = [run for run in _run_counts(db, dataset) if run.committed + run.reserved]
+    return [run.charge(run.committed + run.reserved) for run in held], _same_persons(held)
+
+
 def enforce_caps(db: sqlite3.Connection, run_id: str) -> None:
     """Check the caps of all names of the run's data against what is spent and reserved.
 

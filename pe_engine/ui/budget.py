@@ -104,7 +104,7 @@ def budget_sentence(budget: Budget) -> str:
 def spoken(budget: Budget) -> str:
     """All of it in a few sentences, for who listens."""
     promise, signal = _promise(budget).replace("**", ""), _signal_sentence(budget)
-    return f"{budget_sentence(budget)}. {_promise(budget).replace('**', '')} {signal}".strip()
+    return f"{budget_sentence(budget)}. {promise} {signal}".strip()
 
 
 def budget_html(budget: Budget) -> str:

@@ -26,6 +26,7 @@ from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
 from pe_engine.ui.sentences import PROBLEMS, note_html, problem_html, sentence_of
 from pe_engine.ui.settings import number, option_titles, read_config
+from pe_engine.ui.spent import spent_sentence
 from pe_engine.ui.starts import names_own_run, settings_after, settings_like, start_path
 from pe_engine.ui.uploads import Uploads
 from pe_engine.ui.who_routes import NO_KEY
@@ -80,6 +81,19 @@ class Handlers:
         if not who.may_open_paths and not names_own_run(start):
             start = ""  # a visitor's path is not opened
         return read_budget({**fields, "initial": start_path(self.manager, who, start)})
+
+    def spent(self, who: Identity, fields: Mapping[str, Any]) -> str:
+        """What earlier runs on the data set that the fields name have spent, as HTML; "" of none,
+        of a ledger that is not who asks', and where the fields make no sense yet."""
+        name = (fields["dataset_name"] or "").strip()
+        ledger = self.manager.own_ledger(who.owner, who.may_open_paths)
+        if not name or ledger is None:
+            return ""
+        try:
+            said = spent_sentence(ledger, name, self.budget_of(who, fields))
+        except PROBLEMS:  # the panel above says which
+            return ""
+        return f'<p role="status">{escape(said)}</p>' if said else ""
 
     # The run ----------------------------------------------------------------------------------
 

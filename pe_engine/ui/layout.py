@@ -58,9 +58,11 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
                     NO_RUN, "live", markup("stage", place), starter("stage", STAGE_EVENTS)
                 )
         wire_data(handlers.images, form, card, problem)
-        _wire_choices(handlers, form, meanings)
+        started = gr.Textbox(visible="hidden")
+        _wire_choices(handlers, form, meanings[:2])
+        _wire_spent(handlers, form, started, meanings[2])
         told = [card.source, card.summary, form.fields["public_class_names"], problem]
-        _wire_start(handlers, form, told, run_button)
+        _wire_start(handlers, form, told, run_button, started)
         _wire_live(handlers, viewers, page, live, told)
         _wire_fill(handlers, page, form, preset)
         _wire_like(handlers, live, form, [preset, problem])
@@ -82,13 +84,14 @@ def _setup(form: Form, place: str) -> tuple[Any, ...]:
         meaning = gr.HTML(
             '<p class="meaning">&nbsp;</p>', elem_id="meaning", apply_default_css=False
         )
+        spent = gr.HTML(elem_id="spent", apply_default_css=False)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         option_fields.option_fields(form)
         form_fields.advanced_fields(form)
     with gr.Column(elem_id="run-bar"):
         problem = gr.HTML(elem_id="problem", apply_default_css=False)
         run_button = gr.Button("Run", variant="primary", elem_id="run-button", size="lg")
-    return card, preset, [meaning, scale], problem, run_button
+    return card, preset, [meaning, scale, spent], problem, run_button
 
 
 def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTML:
@@ -127,11 +130,34 @@ def _wire_choices(handlers: Handlers, form: Form, meanings: list[Component]) -> 
     )
 
 
+def _wire_spent(handlers: Handlers, form: Form, started: gr.Textbox, spent: gr.HTML) -> None:
+    """What the data set has spent: apart, since to add up many runs takes seconds."""
+    asked = {name: form.fields[name] for name in (*BUDGET_FIELDS, "dataset_name")}
+
+    def spent_so_far(request: gr.Request, *values: Any) -> str:
+        return handlers.spent(who_asks(request), dict(zip(asked, values, strict=True)))
+
+    # a run that has started holds budget of its data set
+    changes = [field.change for field in (*asked.values(), started)]
+    gr.on(
+        changes,
+        spent_so_far,
+        [*asked.values()],
+        spent,
+        trigger_mode="always_last",
+        concurrency_limit=2,
+        **QUIET,
+    )
+
+
 def _wire_start(
-    handlers: Handlers, form: Form, told: list[Component], run_button: gr.Button
+    handlers: Handlers,
+    form: Form,
+    told: list[Component],
+    run_button: gr.Button,
+    started: gr.Textbox,
 ) -> None:
     source = told[0]
-    started = gr.Textbox(visible="hidden")
 
     def start(values: dict[Any, Any], request: gr.Request) -> tuple[Any, ...]:
         return handlers.start(who_asks(request), values[source], *form.read(values))

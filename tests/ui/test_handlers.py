@@ -12,10 +12,11 @@ from test_settings import FIELDS
 
 from pe_engine.data import Limits
 from pe_engine.jobs import JobManager
+from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.snapshot import Status
 from pe_engine.ui.handlers import UNCHANGED, Handlers
 from pe_engine.ui.house import LOCAL
-from pe_engine.ui.identity import identity
+from pe_engine.ui.identity import STRANGER, identity
 from pe_engine.ui.local_visitors import machines_owner
 from pe_engine.ui.private_images import no_question
 from pe_engine.ui.uploads import Uploads
@@ -153,6 +154,25 @@ def test_what_a_run_starts_from_is_part_of_the_budget_told(handlers, prompted):
     alone = epsilon(QUICK)
     assert epsilon(fields) > alone + 1
     assert epsilon(fields, VISITOR) == alone  # a visitor's path is not opened
+
+
+def test_the_owner_is_told_what_a_data_set_has_spent(handlers, prompted):
+    name = handlers.manager.get(prompted).snapshot.config.dataset_name
+    fields = QUICK | {"estimate": "", "dataset_name": name}
+
+    def told(who, **changed):
+        return handlers.spent(who, fields | changed)
+
+    so_far, then = re.search(
+        r"reserved ε = ([\d.]+) so far.*ε = ([\d.]+) for each", told(ME)
+    ).groups()
+    charges = handlers.manager.own_ledger(ME.owner, True).spent(name)
+    assert float(so_far) == pytest.approx(composed_epsilon(charges, 1e-5), rel=1e-3)
+    assert float(then) == pytest.approx(composed_epsilon(charges * 2, 1e-5), rel=1e-3)
+    assert told(ME, dataset_name="another") == told(ME, epsilon="-1") == ""
+    for other in (VISITOR, STRANGER):  # no ledger of their own here: nothing of the machine's
+        assert told(other) == ""
+    assert "nothing bounds" in told(ME, persons="prefix")
 
 
 def test_no_code_is_run_from_a_page(handlers, digits, tmp_path):

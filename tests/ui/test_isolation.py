@@ -84,7 +84,7 @@ OF_UPLOADS = {
     "classes_renamed",
     "start",
 }
-OTHERS = {"budget", "lambda", "leave", "fill"}
+OTHERS = {"budget", "spent_so_far", "lambda", "leave", "fill"}
 
 
 @dataclass
