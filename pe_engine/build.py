@@ -100,8 +100,9 @@ def class_plans(
     if kind.uses_names(options) and not public and ("",) in prompts:
         raise ConfigError(
             f"The {len(class_names)} class names would be given to the generator and so show in "
-            "the synthetic images. Say that class names may be public, or give prompts for all "
-            "classes."
+            "the synthetic images. Tick “The class names may be public” below the classes on the "
+            "page (--public-class-names), or give prompts for all classes (--prompt, "
+            "--class-prompt)."
         )
     shown = class_names if public else [""] * len(class_names)
     return tuple(ClassPlan(name, texts) for name, texts in zip(shown, prompts, strict=True))

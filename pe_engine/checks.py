@@ -18,8 +18,9 @@ def check_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def check_within(name: str, value: float, low: float, high: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not low <= value <= high:
+        typed = repr(value).removesuffix(".0")
         raise ConfigError(
-            f"The {name} is {value!r}, but must lie from {low:g} to {high:g}. Change it."
+            f"The {name} is {typed}, but must lie from {low:g} to {high:g}. Change it."
         )
 
 

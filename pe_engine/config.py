@@ -135,7 +135,7 @@ class RunConfig:
         check_one_of("device", self.device, DEVICES)
         check_within("ε (epsilon)", self.epsilon, *EPSILON_RANGE)
         check_within("δ (delta)", self.delta, *DELTA_RANGE)
-        check_whole("iterations", self.iterations, 1, MAX_ITERATIONS)
+        check_whole("number of iterations", self.iterations, 1, MAX_ITERATIONS)
         for n in self.num_samples:
             check_whole("number of samples", n, 1, MAX_SAMPLES)
         check_length("number of samples", self.num_samples, (1, self.iterations + 1))

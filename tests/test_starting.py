@@ -104,7 +104,8 @@ def test_names_need_not_be_public_for_a_generator_that_does_not_use_them(
     with zipfile.ZipFile(digits) as old, zipfile.ZipFile(tmp_path / "named.zip", "w") as new:
         for name in old.namelist():
             new.writestr(f"person-{name}", old.read(name))
-    refused("class names would be given", tmp_path, config, tmp_path / "named.zip", ledger)
+    both = r"class names would be given.*Tick .*may be public.*--public-class-names"
+    refused(both, tmp_path, config, tmp_path / "named.zip", ledger)
     faces = replace(config, generator="avatar", image_size=16)
     start_run(tmp_path / "out", faces, tmp_path / "named.zip", ledger)
 

@@ -1,6 +1,7 @@
 // The scale of ε: a slider from 0.1 to 20 in equal ratios, kept in step with the number beside it,
 // and the button that takes over the advice. What the budget means is worked out by the server.
 import { set } from "/parts/dom.js";
+import { markFields } from "/parts/wrong_fields.js";
 
 // From ln 19 on the best guess is right more than 95 % of the time: weak, as in the report.
 const TIERS = [[1, "strong"], [2.944, "reasonable"], [Infinity, "weak"]];
@@ -25,7 +26,7 @@ export function start({ element, props, watch }) {
   }
 
   function follow(text) { // the number that is typed, or that a handler has set
-    const epsilon = Number(text);
+    const epsilon = Number(String(text).replace(",", "."));
     if (!(epsilon > 0)) return;
     slider.value = Math.log10(epsilon);
     show(epsilon);
@@ -51,4 +52,5 @@ export function start({ element, props, watch }) {
     set(element.querySelector(".for-readers"), said || "");
   });
   follow(props.value?.epsilon);
+  markFields();
 }

@@ -109,11 +109,28 @@ export function start({ element, props, trigger, watch }) {
   function openPath(event) {
     event.preventDefault();
     const path = find(".path-input").value.trim();
+    markPath(!path);
     if (!path) return complain("Type where the folder or zip is.");
     complain("");
     const name = path.split(/[\\/]/).filter(Boolean).at(-1) || path;
     setValue({ kind: "path", token: path, name: name.replace(/\.zip$/i, "") });
-    show("ready", path);
+    show("busy", "Looking into it");
+  }
+
+  // A path is found or not only once the server has looked; what is wrong is told at the field.
+  function answered({ detail: { summary, problem } }) {
+    if (zone.dataset.state !== "busy" || upload || mine.kind !== "path") return;
+    if (summary) return show("ready", mine.token);
+    show("idle");
+    const said = new DOMParser().parseFromString(problem || "", "text/html").body.textContent;
+    complain(said || "The server does not answer. Try again in a moment.");
+    markPath(true);
+  }
+
+  function markPath(wrong) {
+    const field = find(".path-input");
+    field.setAttribute("aria-invalid", String(wrong));
+    if (wrong) field.focus();
   }
 
   zone.addEventListener("dragover", (event) => (event.preventDefault(), zone.classList.add("over")));
@@ -128,7 +145,12 @@ export function start({ element, props, trigger, watch }) {
   find(".drop-remove").addEventListener("click", remove);
   find(".try-example").addEventListener("click", tryExample);
   find(".drop-path").addEventListener("submit", openPath);
-  getJson("/who.json").then((who) => (find(".drop-path").hidden = !who?.may_open_paths));
+  find(".path-input").addEventListener("input", () => markPath(false));
+  document.addEventListener("source-described", answered);
+  getJson("/who.json").then((who) => {
+    find(".drop-path").hidden = !who?.may_open_paths;
+    find(".drop-no-path").textContent = who?.why_not || "";
+  });
   // A file dropped beside the zone must not replace the page.
   for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
 

@@ -12,7 +12,6 @@ from pe_engine import advice, statement
 from pe_engine.build import plan_budget
 from pe_engine.checks import check_whole
 from pe_engine.config import MAX_SAMPLES, RunConfig
-from pe_engine.errors import ConfigError
 from pe_engine.header import BudgetPlan
 from pe_engine.initial import past
 from pe_engine.ui.settings import decimal, number, numbers, optional_number
@@ -36,7 +35,7 @@ class Budget:
     Attributes:
         config: a run with these settings; the rest are defaults.
         plan: σ and ε after each generation.
-        samples: the largest population; None where the field makes no sense yet.
+        samples: the largest population; None where none is typed.
         images: the estimate of their number; None where none is typed.
     """
 
@@ -60,7 +59,7 @@ def read_budget(fields: Mapping[str, Any]) -> Budget:
         dataset_name="any",
         epsilon=number("ε (epsilon)", fields["epsilon"], float),
         delta=number("δ (delta)", fields["delta"], float),
-        iterations=number("iterations", fields["iterations"], int),
+        iterations=number("number of iterations", fields["iterations"], int),
         neighbours=number("neighbours", fields["neighbours"], int),
         adjacency=fields["adjacency"],
         threshold=optional_number("threshold H", fields["threshold"]),
@@ -74,12 +73,11 @@ def read_budget(fields: Mapping[str, Any]) -> Budget:
 
 
 def _samples(typed: Any) -> int | None:
-    """The largest population; None while it is being typed, as a run is refused for it later."""
-    try:
-        largest = max(numbers("samples", typed, int), default=0)
-    except ConfigError:
-        return None
-    return largest if 1 <= largest <= MAX_SAMPLES else None
+    """The largest population; None where none is typed yet."""
+    given = numbers("number of samples", typed, int)
+    for samples in given:
+        check_whole("number of samples", samples, 1, MAX_SAMPLES)
+    return max(given, default=None)
 
 
 def _estimate(typed: Any) -> int | None:
@@ -165,7 +163,10 @@ def _advice_html(budget: Budget) -> str:
             f"more {budget.units}.</p>"
         )
     if (found.samples, found.iterations) == (budget.samples, config.iterations):
-        return f'<p class="advice">{said} these samples and iterations suit well.</p>'
+        return (
+            f'<p class="advice">{said} these samples and iterations suit the noise well. How much '
+            "variety is kept shows only in the run.</p>"
+        )
     return (
         f'<p class="advice">{said}, begin with about <b>{found.samples:,} samples</b> and '
         f'<b>{found.iterations} iterations</b>. <button type="button" class="use-advice" '

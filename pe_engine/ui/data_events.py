@@ -17,6 +17,9 @@ from pe_engine.ui.private_images import PrivateImages
 EVENTS = ("source_changed", "source_emptied", "classes_declared")
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
+TELL_DESCRIBED = """(summary, problem) => document.dispatchEvent(
+    new CustomEvent("source-described", { detail: { summary, problem } }))"""
+
 
 @dataclass(frozen=True)
 class DataCard:
@@ -60,8 +63,10 @@ def wire_data(images: PrivateImages, form: Form, card: DataCard, problem: gr.HTM
 
     # One handler for both: a run started at once must not miss the name.
     def describe_and_name(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
-        name = value.get("name", "") if isinstance(value, dict) else ""
-        return *describe(request, value, *naming), name
+        told = describe(request, value, *naming)
+        if not told[0]:  # no images, as behind a wrong path: they name no data set
+            return *told, gr.skip()
+        return *told, value.get("name", "")
 
     def describe(request: gr.Request, value: Any, *naming: Any) -> tuple[Any, ...]:
         return images.describe(who_asks(request), value, _said(naming))
@@ -76,7 +81,10 @@ def wire_data(images: PrivateImages, form: Form, card: DataCard, problem: gr.HTM
         return images.census(who_asks(request), value)
 
     given = [source, *naming]
-    source.source_changed(describe_and_name, given, [*told, fields["dataset_name"]], **QUIET)
+    described = source.source_changed(
+        describe_and_name, given, [*told, fields["dataset_name"]], **QUIET
+    )
+    described.then(None, [card.summary, problem], js=TELL_DESCRIBED)
     source.source_changed(take_census, source, card.census, concurrency_limit=2, **QUIET)
     said_otherwise = [
         *(fields[name].input for name in ("classes", "persons")),

@@ -24,7 +24,7 @@ from pe_engine.ui.identity import Identity
 from pe_engine.ui.private_images import PrivateImages, no_question, read_source
 from pe_engine.ui.public_models import NotPublic, check_public
 from pe_engine.ui.run_routes import find_run
-from pe_engine.ui.sentences import PROBLEMS, note_html, problem_html, sentence_of
+from pe_engine.ui.sentences import PROBLEMS, field_mark, note_html, problem_html, sentence_of
 from pe_engine.ui.settings import number, option_titles, read_config
 from pe_engine.ui.spent import spent_sentence
 from pe_engine.ui.starts import names_own_run, settings_after, settings_like, start_path
@@ -63,8 +63,9 @@ class Handlers:
             meant = await asyncio.to_thread(self.budget_of, who, fields)
             told, said = await asyncio.to_thread(lambda: (budget_html(meant), spoken(meant)))
         except PROBLEMS as problem:
-            wrong = escape(sentence_of(problem))
-            told, said = f'<p class="meaning wrong" role="alert">{wrong}</p>', ""
+            wrong = sentence_of(problem)
+            at = field_mark(wrong)
+            told, said = f'<p class="meaning wrong" role="alert"{at}>{escape(wrong)}</p>', ""
         return told, {"epsilon": epsilon, "said": said}
 
     def budget_told(self, who: Identity, fields: Mapping[str, Any]) -> str:

@@ -33,6 +33,29 @@ def note_html(sentence: str) -> str:
     return f'<p class="note" role="status">{escape(sentence)}</p>'
 
 
+FIELDS = {
+    "ε (epsilon)": "field-epsilon",
+    "δ (delta)": "field-delta",
+    "number of iterations": "field-iterations",
+    "number of samples": "field-num-samples",
+    "neighbours": "field-neighbours",
+    "threshold H": "field-threshold",
+    "look-ahead": "field-lookahead",
+    "cap on ε": "field-epsilon-cap",
+    "image size": "field-image-size",
+    "seed": "field-seed",
+    "variation degrees": "field-degrees",
+    "votes of a person": "field-person-votes",
+}
+"""Where a sentence that begins with "The", and such a name, has its field on the page."""
+
+
+def field_mark(sentence: str) -> str:
+    """An attribute that names the field that a sentence is about; "" of none."""
+    found = (f for name, f in FIELDS.items() if sentence.startswith(f"The {name} "))
+    return "".join(f' data-field="{field}"' for field in found)
+
+
 def problem_html(problem: Exception, titles: Mapping[str, str] = MappingProxyType({})) -> str:
     """One of ``PROBLEMS`` as an alert.
 
@@ -40,4 +63,4 @@ def problem_html(problem: Exception, titles: Mapping[str, str] = MappingProxyTyp
         titles: what the page calls options, by the names that the sentence may use.
     """
     said = _OPTION.sub(lambda o: f"option {titles.get(o[1], o[1])}", sentence_of(problem))
-    return f'<p class="problem" role="alert">{escape(said)}</p>'
+    return f'<p class="problem" role="alert"{field_mark(said)}>{escape(said)}</p>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
 from pe_engine.generators import GENERATORS
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 Number = TypeVar("Number", int, float)
 
 
@@ -44,8 +47,8 @@ def read_config(
         delta=number("δ (delta)", fields["delta"], float),
         adjacency=fields["adjacency"],
         epsilon_cap=optional_number("cap on ε", fields["epsilon_cap"]),
-        iterations=number("iterations", fields["iterations"], int),
-        num_samples=numbers("samples", fields["num_samples"], int),
+        iterations=number("number of iterations", fields["iterations"], int),
+        num_samples=numbers("number of samples", fields["num_samples"], int),
         lookahead=number("look-ahead", fields["lookahead"], int),
         threshold=optional_number("threshold H", fields["threshold"]),
         selection=fields["selection"],
@@ -143,10 +146,18 @@ def number(name: str, value: Any, kind: Callable[[Any], Number]) -> Number:
     if value is None or not str(value).strip():
         raise ConfigError(f"The {name} is empty. Type a number.")
     try:
-        return _whole(str(value).strip()) if kind is int else kind(value)
+        return _whole(str(value).strip()) if kind is int else kind(_pointed(value))
     except (ValueError, ArithmeticError) as error:
         what = "a whole number" if kind is int else "a number"
         raise ConfigError(f"The {name} is {value!r}, which is not {what}. Change it.") from error
+
+
+def _pointed(value: Any) -> Any:
+    """A decimal comma as a point; one that may divide thousands stays, and is refused."""
+    text = str(value).strip()
+    if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+        return text.replace(",", ".")
+    return value
 
 
 def _whole(text: str) -> int:

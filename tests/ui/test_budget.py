@@ -8,6 +8,8 @@ import pytest
 from pe_engine import statement
 from pe_engine.errors import ConfigError
 from pe_engine.ui.budget import budget_html, budget_sentence, read_budget, spoken
+from pe_engine.ui.sentences import problem_html
+from pe_engine.ui.settings import number
 
 FIELDS = {
     "epsilon": "1.0",
@@ -85,7 +87,7 @@ def test_advice_is_taken_over_by_a_button_until_it_is_followed():
     told = said(num_samples="1000", iterations="9", **KNOWN)
     assert 'data-samples="300" data-iterations="5"' in told and "300 samples" in told
     followed = said(**KNOWN)
-    assert "use-advice" not in followed and "suit well" in followed
+    assert "use-advice" not in followed and "suit the noise well" in followed
     assert "hide nearly all votes" in said(estimate="20")
     assert "use-advice" not in said()
 
@@ -125,3 +127,31 @@ class Balance(HTMLParser):
 
 def test_the_html_is_closed():
     assert Balance(said(delta="0.01", num_samples="7", **KNOWN)).open == []
+
+
+@pytest.mark.parametrize("typed", ["0", "1.5", "30, x", "-2"])
+def test_samples_are_checked_as_they_are_typed(typed):
+    with pytest.raises(ConfigError, match="number of samples"):
+        said(num_samples=typed)
+
+
+def test_a_sentence_names_its_field():
+    for field, typed, at in [
+        ("iterations", "0", "field-iterations"),
+        ("delta", "x", "field-delta"),
+    ]:
+        with pytest.raises(ConfigError) as wrong:
+            said(**{field: typed})
+        assert f'data-field="{at}"' in problem_html(wrong.value)
+    assert "data-field" not in problem_html(ConfigError("The <b> is wrong."))
+
+
+@pytest.mark.parametrize(("typed", "means"), [("1,5", 1.5), ("0,00001", 1e-5), (",5", 0.5)])
+def test_a_decimal_comma(typed, means):
+    assert number("ε (epsilon)", typed, float) == means
+
+
+@pytest.mark.parametrize("typed", ["1,000", "1,2,3", "1.5,2"])
+def test_a_comma_that_may_divide_thousands_is_refused(typed):
+    with pytest.raises(ConfigError, match="not a number"):
+        number("ε (epsilon)", typed, float)

@@ -137,7 +137,12 @@ def test_a_folder_on_this_computer_is_opened_where_it_lies(tab, nested, tmp_path
     ]:
         path.fill(str(typed))
         path.press("Enter")
-        expect(tab.locator("#problem")).to_contain_text(said)
+        expect(tab.locator(".drop-problem")).to_contain_text(said)  # at the field
+        expect(path).to_have_attribute("aria-invalid", "true")
+        expect(tab.locator(".drop")).to_have_attribute("data-state", "idle")  # and no tick
+        expect(tab.get_by_label("Data set name")).to_have_value("")
+    path.press("Enter")  # the same once more
+    expect(tab.locator(".drop")).to_have_attribute("data-state", "idle")
     path.fill(str(tmp_path / "ward"))
     tab.get_by_role("button", name="Open", exact=True).click()
     expect(tab.locator("#summary .found")).to_contain_text("17 images in 3 classes")

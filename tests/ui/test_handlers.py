@@ -274,7 +274,7 @@ def model(tmp_path):
         ({}, {"variation_model": "no-such/model"}, "no-such/model is not on this computer"),
         ({"image_size": "30"}, {}, "The image size is 30 pixels"),
         ({}, {"steps": "many"}, "The option Steps of stable_diffusion"),
-        ({}, {"guidance": "-1"}, "The option Guidance is -1.0"),
+        ({}, {"guidance": "-1"}, "The option Guidance is -1,"),
         ({}, {"scheduler": "pndm"}, "The option Scheduler is"),
         ({}, {"colour": "red"}, "has no option"),
     ],
