@@ -24,6 +24,7 @@ MOST_FILES = 20_000
 SECONDS = 8.0
 MOST_BYTES = 4 * 2**30
 FILE_SECONDS = 2.0
+MOST_NAMES = 3
 _HEAD_BYTES = 2**18  # of most formats the size stands within these
 _TIMED = 6
 _TIMED_PIXELS = 64
@@ -38,6 +39,7 @@ class Census:
     unreadable: how many files cannot be read as an image, by reason.
     contents: how many files there are of each content that several may have, by SHA-256.
     seconds_to_read: about how long this computer takes to decode them all once.
+    bad_names, copy_names: the first few that cannot be read, and that are copies of another.
     """
 
     images: int
@@ -46,6 +48,8 @@ class Census:
     unreadable: Counter[str] = field(default_factory=Counter)
     contents: Counter[bytes] = field(default_factory=Counter, repr=False)
     seconds_to_read: float = 0.0
+    bad_names: list[str] = field(default_factory=list, repr=False)
+    copy_names: list[str] = field(default_factory=list, repr=False)
 
     @property
     def copies(self) -> int:
@@ -120,9 +124,19 @@ def _look_at(census: Census, file: _File, may_be_copy: bool) -> None:
         census.sizes[file.size(whole)] += 1
     except UnreadableError as error:
         census.unreadable[str(error)] += 1
+        _note(census.bad_names, file.name)
         return
-    if whole is not None:
-        census.contents[hashlib.sha256(whole).digest()] += 1
+    if whole is None:
+        return
+    content = hashlib.sha256(whole).digest()
+    if content in census.contents:
+        _note(census.copy_names, file.name)
+    census.contents[content] += 1
+
+
+def _note(names: list[str], name: str) -> None:
+    if len(names) < MOST_NAMES:
+        names.append(name)
 
 
 def _reading_time(

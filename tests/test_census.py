@@ -60,6 +60,8 @@ def test_sizes_and_copies_are_counted(kind, request):
     reasons = ["is damaged or incomplete", "is not a PNG, JPEG, WebP, GIF, BMP or TIFF image"]
     assert sorted(told.unreadable) == reasons
     assert told.seconds_to_read > 0
+    assert told.copy_names == ["a/2.png", "b/3.png"]
+    assert told.bad_names == ["b/7.png", "b/8.jpg"]
 
 
 def test_the_work_has_a_bound(images, monkeypatch):

@@ -128,8 +128,7 @@ def census_html(census: Census) -> str:
         return ""
     lines = [("Sizes", _sizes(census)), ("Copies", _copies(census))]
     if census.unreadable:
-        reasons = "; ".join(f"{n:,} × {why}" for why, n in census.unreadable.most_common(5))
-        lines.append(("Unreadable", f"{reasons}."))
+        lines.append(("Readable", _readable(census)))
     if census.seconds_to_read >= 1:
         lines.append(("Time", f"about {duration(census.seconds_to_read)} to read them all once."))
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(said)}</dd></div>" for name, said in lines)
@@ -140,6 +139,20 @@ def census_html(census: Census) -> str:
             "a look at all would take too long.</p>"
         )
     return f"<dl>{rows}</dl>{cut}"
+
+
+def _readable(census: Census) -> str:
+    bad = census.unreadable.total()
+    reasons = "; ".join(
+        f"{'1 file' if n == 1 else f'each of {n:,} files'} {why}"
+        for why, n in census.unreadable.most_common(5)
+    )
+    said = f"{census.looked_at - bad:,} of {census.looked_at:,} files; {reasons}"
+    return f"{said} ({_named(census.bad_names, bad)})."
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    return ", ".join(names) + ", …" * (count > len(names))
 
 
 def _sizes(census: Census) -> str:
@@ -159,7 +172,8 @@ def _copies(census: Census) -> str:
     if not census.copies:
         return "no file twice."
     files = "1 file is" if census.copies == 1 else f"{census.copies:,} files are"
+    named = _named(census.copy_names, census.copies)
     return (
-        f"{files} the same as another. Each file has a vote of its own, and the promise of privacy "
+        f"{files} the same as another ({named}). Each file has a vote of its own, and the promise of privacy "
         "is for one file: remove copies if it is to hold for one picture."
     )

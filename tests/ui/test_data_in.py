@@ -74,8 +74,8 @@ def test_from_a_dropped_folder_to_classes_of_ones_own(page, nested, app_home):
     expect(summary).to_contain_text("image: scans/notes.txt")
     census = page.locator("#census")
     expect(census).to_contain_text("16 × 16 to 24 × 24 pixels, median 16 × 16; 2 different")
-    expect(census).to_contain_text("1 file is the same as another. Each file has a vote of its own")
-    expect(census).to_contain_text("1 × is damaged or incomplete")
+    expect(census).to_contain_text("1 file is the same as another (scans/b/copy.png). Each")
+    expect(census).to_contain_text("16 of 17 files; 1 file is damaged or incomplete")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
     question = page.get_by_label("The class names may be public")
