@@ -174,6 +174,6 @@ def _copies(census: Census) -> str:
     files = "1 file is" if census.copies == 1 else f"{census.copies:,} files are"
     named = _named(census.copy_names, census.copies)
     return (
-        f"{files} the same as another ({named}). Each file has a vote of its own, and the promise of privacy "
-        "is for one file: remove copies if it is to hold for one picture."
+        f"{files} the same as another ({named}). Each file has a vote of its own, and "
+        "the promise of privacy is for one file: remove copies if it is to hold for one picture."
     )
