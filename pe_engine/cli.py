@@ -214,7 +214,8 @@ def _follow(run: Run, out: Path) -> int:
     with _counted_interrupts() as interrupts:
         run.start()
         while not run.snapshot.status.ended:
-            bar.show(run.wait(0.1))
+            run.wait(0.1)
+            bar.show(run.snapshot)
             if len(interrupts) > heeded:
                 heeded = len(interrupts)
                 run.stop()

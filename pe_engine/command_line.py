@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from pe_engine.components import typed_option
+from pe_engine.components import generator_options, typed_option
 from pe_engine.config import RunConfig
 from pe_engine.errors import ConfigError
+from pe_engine.generators import GENERATORS
 
 
 def command_line(config: RunConfig, data: str = "DATA", out: str = "OUT") -> str:
@@ -27,6 +28,7 @@ def command_line(config: RunConfig, data: str = "DATA", out: str = "OUT") -> str
         value = getattr(config, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if value != default:
+            value = _chosen_options(config) if field.name == "generator_options" else value
             parts += _SPECIAL.get(field.name, _plain)(field.name, value)
     return shlex.join(parts)
 
@@ -37,6 +39,16 @@ def _plain(name: str, value: Any) -> list[str]:
         return [flag]
     text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return [f"{flag}={text}"]
+
+
+def _chosen_options(config: RunConfig) -> dict[str, Any]:
+    """Those that have not their defaults; all of a generator of one's own, whose file may be
+    elsewhere."""
+    given = dict(config.generator_options)
+    if config.generator not in GENERATORS:
+        return given
+    defaults = {option.name: option.default for option in generator_options(config.generator)}
+    return {name: v for name, v in given.items() if name not in defaults or v != defaults[name]}
 
 
 def _options(_: str, options: Mapping[str, Any]) -> list[str]:

@@ -42,6 +42,11 @@ TIME_IS_UP = (
 MOST_FINISHING = 2
 """Runs that are released at once out of turn: each holds a generation in memory."""
 
+NEEDS_IMAGES = (
+    "This run needs its images again, which were deleted once they were read. Drop the same images "
+    "again, then press Resume."
+)
+
 LEDGERS_KEPT = 64
 RUNS_AT_REST = 32
 """So many runs that nobody drives are kept in memory, those that were looked at last."""
@@ -197,12 +202,15 @@ class JobManager:
             delete_source: it is an upload, as in ``submit``.
 
         Raises:
-            RunError: no such run, or it is not one to resume.
+            RunError: no such run, or it is not one to resume, or it needs its images again and they
+                are not given. Nothing was started.
         """
         with self._place_for(self.owner(run_id), new=False), self._changed:
             run = self._known(run_id)
             if run.snapshot.finishes_early:
                 return self.finish_early(run_id)
+            if source is None and run.snapshot.status.ended and run.snapshot.needs_images:
+                raise RunError(NEEDS_IMAGES)
             self._enqueue(run)
             if source is not None:
                 RunFolder(run.folder).adopt_source(source, delete_source)

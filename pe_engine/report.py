@@ -113,8 +113,9 @@ def settings_table(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All settings as (what it is, its value), both for a person."""
     settings, privacy = manifest["settings"], manifest["privacy"]
     versions = manifest["versions"].items()
+    said = ((name, value) for name, value in settings.items() if value != "")
     return [
-        *((PUBLIC_SETTINGS[name], _phrase(value)) for name, value in settings.items()),
+        *((PUBLIC_SETTINGS[name], _phrase(value)) for name, value in said),
         ("noise multiplier σ, votes", str(privacy["noise_multiplier"])),
         ("mechanism", privacy["mechanism"]),
         ("accountant", privacy["accountant"]),
@@ -133,7 +134,8 @@ def _phrase(value: Any) -> str:
     if isinstance(value, float):
         return short(value)
     if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_phrase(item)}" for name, item in value.items()) or "none"
+        said = {name: item for name, item in value.items() if item not in ("", None)}
+        return "; ".join(f"{name}: {_phrase(item)}" for name, item in said.items()) or "none"
     if isinstance(value, (tuple, list)):
         if len(value) > 1 and len(set(value)) == 1:
             return f"{_phrase(value[0])} each"

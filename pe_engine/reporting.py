@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import shutil
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from pe_engine.components import generator_class, generator_options, load_class
@@ -21,10 +23,19 @@ BAR_WIDTH = 24
 
 
 class ProgressBar:
-    """One line that is rewritten on a terminal; elsewhere one line per finished generation."""
+    """One line that is rewritten on a terminal; elsewhere one line per finished generation, and
+    between them one every ``QUIET_SECONDS``.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    QUIET_SECONDS = 10.0
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
+        self._last_line = clock()
         self._rewrites = stream.isatty()
         self._lines_shown = 0  # generations told so far
         self._told: set[str] = set()
@@ -47,6 +58,9 @@ class ProgressBar:
                 f"{view.num_samples:,} images{spent}"
             )
         self._lines_shown = len(snapshot.generations)
+        quiet = self._clock() - self._last_line >= self.QUIET_SECONDS
+        if quiet and not snapshot.status.ended:
+            self._line(progress_words(snapshot))
 
     def close(self, snapshot: Snapshot) -> None:
         """Show the last state and leave the line."""
@@ -58,20 +72,27 @@ class ProgressBar:
         start = "\r" if self._rewrites else ""
         self._stream.write(f"{start}{text}\n")
         self._stream.flush()
+        self._last_line = self._clock()
 
 
 def progress_line(snapshot: Snapshot) -> str:
     """``[#####     ] generation 2 of 5, looking ahead 40 %, 12 s left``."""
-    total = snapshot.config.iterations
     filled = round(BAR_WIDTH * (overall_fraction(snapshot) or 0))
+    return f"[{'#' * filled:{BAR_WIDTH}}] {progress_words(snapshot)}"
+
+
+def progress_words(snapshot: Snapshot) -> str:
+    """``generation 2 of 5, looking ahead 40%, 12 s left``; how much of the private images is read
+    is not told: batches of a known size would tell how many there are."""
     what = snapshot.phase.value if snapshot.phase else snapshot.status.value
     if snapshot.loading:
         what = "loading the models"
-    left = "" if snapshot.seconds_left is None else f", {duration(snapshot.seconds_left)} left"
-    return (
-        f"[{'#' * filled:{BAR_WIDTH}}] generation {snapshot.generation} of {total}, "
-        f"{what} {snapshot.phase_fraction:.0%}{left}"
-    )
+    elif snapshot.phase not in (None, Phase.PRIVATE):
+        what += f" {snapshot.phase_fraction:.0%}"
+    parts = [f"generation {snapshot.generation} of {snapshot.config.iterations}", what]
+    if snapshot.seconds_left and snapshot.status is Status.RUNNING:
+        parts.append(f"{duration(snapshot.seconds_left)} left")
+    return ", ".join(parts)
 
 
 def overall_fraction(snapshot: Snapshot) -> float | None:

@@ -35,14 +35,15 @@ def at_rest(store: RunFolder, ledger: Ledger, header: Header) -> Snapshot:
         owner_notices=(),
         error="",
         zip_ready=done,
-        needs_images=not done and needs_images(store),
+        needs_images=not done and needs_images(store, config.iterations),
         finishes_early=store.finishes_early,
     )
 
 
-def needs_images(store: RunFolder) -> bool:
-    """The private images would have to be given again before the run could go on."""
-    return not store.finishes_early and store.needs_images
+def needs_images(store: RunFolder, iterations: int) -> bool:
+    """The private images would have to be given again before the run could go on to its end."""
+    votes_missing = store.last_committed() < iterations
+    return votes_missing and not store.finishes_early and store.needs_images
 
 
 def generation_view(header: Header, generation: int, num_samples: int) -> GenerationView:

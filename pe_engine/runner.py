@@ -30,7 +30,7 @@ from pe_engine.releasing import gather
 from pe_engine.resting import at_rest, generation_view, needs_images
 from pe_engine.snapshot import Snapshot, Status
 from pe_engine.storage import RunFolder
-from pe_engine.timing import Pace, TimeLeft
+from pe_engine.timing import Pace, TimeLeft, counted_down
 
 GRACE_SECONDS = 3.0
 """How long a run that is to stop may take to answer before it is given up, when nobody charges."""
@@ -93,6 +93,7 @@ class Run:
         self.generations = Generations(self._store, ledger, self._header.run_id)
         self._previews = Previews()
         self._snapshot = at_rest(self._store, ledger, self._header)
+        self._timed_at = 0.0  # when the seconds of the snapshot were told
 
     @property
     def run_id(self) -> str:
@@ -114,7 +115,14 @@ class Run:
 
     @property
     def snapshot(self) -> Snapshot:
-        return self._snapshot
+        """The state of the run; its seconds go on between two batches."""
+        # without the lock: who waits for the end must not be held up until a resume
+        now, since = self._snapshot, time.monotonic() - self._timed_at
+        if now.seconds_left is None:
+            return now
+        elapsed = now.seconds_elapsed + since // 1
+        left = counted_down(now.seconds_left, since)
+        return replace(now, seconds_elapsed=elapsed, seconds_left=left)
 
     def population(self, generation: int) -> Population:
         """A finished generation, read from disk; safe from any thread."""
@@ -186,7 +194,7 @@ class Run:
             self._check_can_finish()
             with nullcontext() if self._lease else self._store.locked():
                 self._store.finish_early()
-            self._publish(finishes_early=True, needs_images=False)
+            self._publish(finishes_early=True, needs_images=False, seconds_left=None)
             if self._snapshot.status is not Status.QUEUED:
                 self.stop()
 
@@ -206,7 +214,7 @@ class Run:
             if self._snapshot.status.ended:
                 return
             notices = (*self._snapshot.notices, said) if said else self._snapshot.notices
-            self._publish(status=Status.STOPPING, notices=notices)
+            self._publish(status=Status.STOPPING, notices=notices, seconds_left=None)
             if self._lease is not None:
                 timer = threading.Timer(self._grace, self._give_up, [self._lease])
                 timer.daemon = True
@@ -311,7 +319,13 @@ class Run:
             kind, options = chosen(config.generator, config.generator_options)
             self._grace = GRACE_SECONDS + kind.paid_seconds(options)
             loading = not self._snapshot.finishes_early
-            self._publish(status=Status.RUNNING, queue_position=0, loading=loading)
+            self._publish(
+                status=Status.RUNNING,
+                queue_position=0,
+                loading=loading,
+                phase=None,
+                seconds_left=None,
+            )
             return True
 
     def _rest(self, status: Status, error: str) -> None:
@@ -325,9 +339,12 @@ class Run:
             loading=False,
             seconds_left=None,
             zip_ready=done,
-            needs_images=not done and needs_images(self._store),
+            needs_images=not done and self._needs_images(),
             preview=None,
         )
+
+    def _needs_images(self) -> bool:
+        return needs_images(self._store, self._header.config.iterations)
 
     def _follow(self, events: Iterator[Event], lease: Lease, started: float) -> None:
         before = time.monotonic()
@@ -336,7 +353,10 @@ class Run:
         for event in events:
             now = time.monotonic()
             pace.record(event, now)
-            changes = {"seconds_elapsed": now - started}
+            changes = {
+                "seconds_elapsed": now - started,
+                "seconds_left": self.snapshot.seconds_left,
+            }
             if isinstance(event, Loaded):
                 changes["loading"] = False
                 before = now  # loading says nothing about how long images take
@@ -355,14 +375,19 @@ class Run:
             elif isinstance(event, GenerationReady):
                 view = generation_view(self._header, event.generation, len(event.population))
                 changes["generations"] = (*self._snapshot.generations, view)
+                changes["needs_images"] = self._needs_images()
             elif isinstance(event, Notice):
                 kind = "owner_notices" if event.private else "notices"
-                changes[kind] = (*getattr(self._snapshot, kind), event.message)
+                # a resumed run may find the same once more
+                told = getattr(self._snapshot, kind)
+                changes[kind] = tuple(dict.fromkeys((*told, event.message)))
             elif isinstance(event, VotesReleased):
                 changes["generation"] = event.generation
                 changes["epsilon_spent"] = event.epsilon_spent
+                changes["needs_images"] = self._needs_images()
             with self._lock:
                 if not lease.given_up.is_set():
+                    self._timed_at = now
                     self._publish(**changes)
             if self._stop.is_set():
                 events.close()

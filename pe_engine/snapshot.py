@@ -71,7 +71,7 @@ class Snapshot:
         images_made: since this start or resume, look-ahead variations among them.
         images_per_second: over a few seconds of making some; None until it can be told.
         preview: of what is being made; None at rest and where nothing was looked at yet.
-        needs_images: the run at rest can only go on when the same images are given again.
+        needs_images: once at rest, the run can only go on when the same images are given again.
         finishes_early: it makes nothing more than the release of the last generation.
     """
 

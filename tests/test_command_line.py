@@ -104,7 +104,19 @@ def said(line):
 def test_the_line_gives_the_same_settings(config, data):
     options = said(command_line(config, data, "my folder"))
     assert (str(options.output), options.command) == ("my folder", "run")
-    assert config_of(options) == config
+    assert config_of(options) == replace(config, generator_options=said_options(config))
+
+
+def said_options(config):
+    """What has its default does not need to be said."""
+    defaults = {o.name: o.default for o in generator_options(config.generator)}
+    return {n: value for n, value in config.generator_options.items() if value != defaults[n]}
+
+
+def test_options_with_their_defaults_are_not_said():
+    given = {o.name: o.default for o in generator_options("text_render")}
+    line = command_line(RunConfig(dataset_name="digits", generator_options=given))
+    assert "--option" not in line
 
 
 def test_defaults_are_not_said(config):

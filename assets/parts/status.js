@@ -46,6 +46,9 @@ export function mount(stage) {
     find(".stop-run").hidden = view.finishes_early && view.status !== "queued"; // its last batch
     set(find(".stop-run"), view.status === "queued" ? "Leave the queue" : "Pause");
     set(find(".resume-run"), view.finishes_early ? "Finish" : "Resume");
+    find(".stop-run").hidden = view.finishes_early;
+    find(".stop-run").title = view.images_note;
+    set(find(".images-note"), view.images_note);
     find(".finish-run").hidden = !view.can_finish || view.finishes_early;
     find(".go-on-run").hidden = !view.generations.length;
   }

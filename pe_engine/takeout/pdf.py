@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FONTS = Path(__file__).parents[2] / "assets" / "report"
 MARGIN, WIDTH = 18.0, 174.0  # millimetres, of A4
+HEADING, BOX_LINE, BOX_GAP = 13.0, 5.2, 2.5  # millimetres
 INK, SOFT, LINE = (31, 41, 55), (91, 100, 114), (227, 230, 235)
 ACCENT, TINT, WARN = (79, 70, 229), (238, 240, 255), (253, 240, 213)
 WHEN = datetime(1980, 1, 1, tzinfo=timezone.utc)  # as in the zip: the bytes tell of no date
@@ -121,10 +122,14 @@ def _result(paper: FPDF, manifest: Mapping[str, Any], result: Picture) -> None:
 
 def _promise(paper: FPDF, manifest: Mapping[str, Any]) -> None:
     statement = state(manifest)
-    _heading(paper, "What it promises")
-    _boxed(paper, "\n\n".join(statement.promise), TINT)
+    boxes = [("\n\n".join(statement.promise), TINT)]
     if statement.weak:
-        _boxed(paper, statement.weak, WARN)
+        boxes.append((statement.weak, WARN))
+    if paper.will_page_break(HEADING + sum(_box_height(paper, text) for text, _ in boxes)):
+        paper.add_page()  # no warning without what it warns of
+    _heading(paper, "What it promises")
+    for text, fill in boxes:
+        _boxed(paper, text, fill)
     for text in (statement.means, *statement.notes):
         _text(paper, text)
     _heading(paper, "What it does not promise")
@@ -235,12 +240,21 @@ def _heading(paper: FPDF, text: str) -> None:
     _text(paper, text, 14, bold=True)
 
 
+def _box_height(paper: FPDF, text: str) -> float:
+    """Millimetres that ``_boxed`` takes."""
+    _style(paper, 10, INK)
+    tall = paper.multi_cell(
+        WIDTH, BOX_LINE, text, markdown=True, align="L", padding=3, dry_run=True, output="HEIGHT"
+    )
+    return tall + BOX_GAP
+
+
 def _boxed(paper: FPDF, text: str, fill: tuple[int, int, int]) -> None:
     _style(paper, 10, INK)
     paper.set_fill_color(*fill)
     paper.multi_cell(
         WIDTH,
-        5.2,
+        BOX_LINE,
         text,
         markdown=True,
         align="L",
@@ -250,7 +264,7 @@ def _boxed(paper: FPDF, text: str, fill: tuple[int, int, int]) -> None:
         new_y="NEXT",
     )
     paper.set_fill_color(255)
-    paper.ln(2.5)
+    paper.ln(BOX_GAP)
 
 
 def _table(

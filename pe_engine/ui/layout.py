@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from typing import Any
 
@@ -16,6 +17,7 @@ from pe_engine.ui.handlers import Handlers
 from pe_engine.ui.identity import who_asks
 from pe_engine.ui.live import NO_RUN
 from pe_engine.ui.parts import markup, starter
+from pe_engine.ui.settings import shown_fields
 from pe_engine.ui.viewers import Viewers
 
 STAGE_EVENTS = ("attach_run", "leave_run", "stop_run", "resume_run", "delete_run", "like_run")
@@ -64,7 +66,8 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
         told = [card.source, card.summary, form.fields["public_class_names"], problem]
         _wire_start(handlers, form, told, run_button, started)
         _wire_live(handlers, viewers, page, live, told)
-        _wire_fill(handlers, page, form, preset)
+        _wire_fill(form, preset)
+        _wire_restore(handlers, page, form, preset, meanings)
         _wire_like(handlers, live, form, [preset, problem])
     return page
 
@@ -106,14 +109,14 @@ def _script_html(value: Any, elem_id: str, template: str, script: str) -> gr.HTM
 
 def _wire_choices(handlers: Handlers, form: Form, meanings: list[Component]) -> None:
     """What the budget means, and which options are asked for."""
-    asked = {name: form.fields[name] for name in BUDGET_FIELDS} | {"estimate": form.estimate}
+    asked = _asked(form)
     generator = form.fields["generator"]
 
     async def budget(request: gr.Request, *values: Any) -> tuple[str, dict[str, str]]:
         return await handlers.budget(who_asks(request), dict(zip(asked, values, strict=True)))
 
     gr.on(
-        [gr.context.Context.root_block.load, *(field.change for field in asked.values())],
+        [field.change for field in asked.values()],
         budget,
         [*asked.values()],
         meanings,
@@ -205,21 +208,47 @@ def _wire_live(
     live.delete_run(delete, None, problem, **stream)
 
 
-def _wire_fill(handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.HTML) -> None:
-    """The fields as in a preset, when one is chosen; or as in the run that the address names."""
-    components = form.components()
+def _asked(form: Form) -> dict[str, Any]:
+    """What the meaning of the budget depends on, by name."""
+    return {name: form.fields[name] for name in BUDGET_FIELDS} | {"estimate": form.estimate}
+
+
+def _wire_fill(form: Form, preset: gr.HTML) -> None:
+    """The fields as in a preset, when one is chosen."""
 
     def fill(name: str) -> list[Any]:
         return form.update(form_fields.preset_config(name), OWNERS)
 
-    def restore(request: gr.Request) -> list[Any]:
-        settings = handlers.settings_of(who_asks(request), request.query_params.get("run", ""))
-        if settings is None:
-            return [gr.skip()] * (1 + len(components))
-        return [choosing.OTHERWISE, *form.update(*settings)]
+    preset.picked(fill, preset, form.components(), trigger_mode="always_last", **QUIET)
 
-    preset.picked(fill, preset, components, trigger_mode="always_last", **QUIET)
-    page.load(restore, None, [preset, *components], **QUIET)
+
+def _wire_restore(
+    handlers: Handlers, page: gr.Blocks, form: Form, preset: gr.HTML, meanings: list[Component]
+) -> None:
+    """The fields as in the run that the address names, and what their budget means: in one answer,
+    so that the two never differ."""
+    components, asked = form.components(), _asked(form)
+
+    async def restore(request: gr.Request, *values: Any) -> list[Any]:
+        who, run_id = who_asks(request), request.query_params.get("run", "")
+        settings = await asyncio.to_thread(handlers.settings_of, who, run_id)
+        fields = dict(zip(asked, values, strict=True))
+        if settings is None:
+            filled = [gr.skip()] * (1 + len(components))
+        else:
+            config, unsaid = settings
+            said = shown_fields(config)
+            fields |= {name: said[name] for name in BUDGET_FIELDS if name not in unsaid}
+            filled = [choosing.OTHERWISE, *form.update(config, unsaid)]
+        return [*filled, *await handlers.budget(who, fields)]
+
+    page.load(
+        restore,
+        [*asked.values()],
+        [preset, *components, *meanings],
+        concurrency_limit=4,
+        **QUIET,
+    )
 
 
 def _wire_like(handlers: Handlers, live: gr.HTML, form: Form, around: list[Component]) -> None:

@@ -60,6 +60,7 @@ def live_view(snapshot: Snapshot, has_report: bool) -> dict[str, Any]:
         "zip": snapshot.zip_ready,
         "can_finish": made >= 1 and snapshot.status is not Status.DONE,
         "finishes_early": snapshot.finishes_early,
+        "images_note": images_note(snapshot),
         "position": snapshot.queue_position,
         "report": has_report,
     }
@@ -84,10 +85,7 @@ def status_line(snapshot: Snapshot) -> str:
     if snapshot.status is Status.STOPPED:
         if snapshot.finishes_early:
             return "Stopped before the result was written; nothing is lost"
-        where = f"Paused in generation {snapshot.generation} of {iterations}"
-        if snapshot.needs_images:
-            return f"{where}; to resume, drop the same images again"
-        return f"{where}; nothing is lost"
+        return f"Paused in generation {snapshot.generation} of {iterations}; nothing is lost"
     if snapshot.status is Status.FAILED:
         return f"Failed in generation {snapshot.generation} of {iterations}"
     if snapshot.status is Status.DONE:
@@ -101,9 +99,18 @@ def status_line(snapshot: Snapshot) -> str:
         return " · ".join([*parts, snapshot.phase.value])
     if snapshot.phase is not None:
         parts.append(f"{snapshot.phase.value} {snapshot.phase_fraction:.0%}")
-    if snapshot.seconds_left is not None:
+    if snapshot.seconds_left:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     return " · ".join(parts)
+
+
+def images_note(snapshot: Snapshot) -> str:
+    """What going on after a pause asks for; "" where it needs nothing."""
+    if not snapshot.needs_images or snapshot.finishes_early:
+        return ""
+    if snapshot.status.ended:
+        return "Drop the same images again, then press Resume."
+    return "If you pause this run, it needs the same images dropped again to go on."
 
 
 def pace_line(snapshot: Snapshot) -> str:

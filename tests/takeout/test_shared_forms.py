@@ -9,6 +9,9 @@ from PIL import Image, ImageSequence
 
 from pe_engine.boundary import GenerationRecord
 from pe_engine.errors import ConfigError
+from pe_engine.manifest import describe
+from pe_engine.report import settings_table
+from pe_engine.statement import WEAK, state
 from pe_engine.takeout import animation
 from pe_engine.takeout.animation import LAST_MS, MOST_BYTES, caption, evolution
 from pe_engine.takeout.pdf import WHEN, report_pdf
@@ -117,3 +120,38 @@ def test_the_pdf_says_what_the_report_says_and_no_more(monkeypatch):
         assert words in text, words
     for secret in (SECRET_DATASET, *SECRET_CLASSES, "9.875"):
         assert secret not in text
+
+
+@pytest.mark.parametrize("side", [40, 348])
+def test_a_warning_stands_on_the_page_of_the_promise_it_is_about(monkeypatch, side):
+    from fpdf import FPDF
+
+    pages, plain = {}, FPDF.multi_cell
+
+    def heard(self, w, h=None, text="", **more):
+        before = self.page_no()
+        made = plain(self, w, h, text, **more)
+        if not more.get("dry_run"):
+            pages[text] = (before, self.page_no())
+        return made
+
+    monkeypatch.setattr(FPDF, "multi_cell", heard)
+    spent = [0.0, 5.0, 9.0]
+    sheet = np.zeros((side, side, 3), np.uint8)
+    records = [
+        GenerationRecord(g, sheet, np.arange(12) if g else None, 5.0 if g else None, e)
+        for g, e in enumerate(spent)
+    ]
+    run = finished(records=records)
+    report_pdf(run)
+    promise = pages["\n\n".join(state(describe(run)).promise)]
+    assert pages[WEAK] == promise == pages["What it promises"]
+    assert len(set(promise)) == 1
+
+
+def test_settings_without_a_value_are_left_out():
+    options = {"preview_autoencoder": "", "steps": 7}
+    settings = config(generator="stable_diffusion", generator_options=options)
+    told = dict(settings_table(describe(finished(config=settings))))
+    assert all(told.values())
+    assert told["generator options"] == "steps: 7"

@@ -11,9 +11,11 @@ from loops import awaited
 from test_settings import FIELDS
 
 from pe_engine.data import Limits
+from pe_engine.errors import RunError
 from pe_engine.jobs import JobManager
 from pe_engine.privacy.accounting import composed_epsilon
 from pe_engine.snapshot import Status
+from pe_engine.ui.api import Api
 from pe_engine.ui.handlers import UNCHANGED, Handlers
 from pe_engine.ui.house import LOCAL
 from pe_engine.ui.identity import STRANGER, identity
@@ -203,8 +205,12 @@ def test_a_run_that_kept_no_features_goes_on_with_the_images_dropped_again(
     handlers.stop(ME, run_id)
     assert run.wait(60).status is Status.STOPPED
 
-    assert handlers.resume(ME, run_id, {"kind": ""}) == (*UNCHANGED, "")
-    assert "the same images again" in run.wait(60).error
+    *unchanged, problem = handlers.resume(ME, run_id, {"kind": ""})
+    assert tuple(unchanged) == UNCHANGED
+    assert "Drop the same images again, then press Resume" in problem
+    assert run.snapshot.status is Status.STOPPED and run.snapshot.error == ""
+    with pytest.raises(RunError, match="the same images again"):
+        Api(handlers).resume_run(ME, run_id)
 
     others = tmp_path / "others.zip"
     with zipfile.ZipFile(digits) as old, zipfile.ZipFile(others, "w") as new:

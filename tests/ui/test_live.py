@@ -1,5 +1,6 @@
 """What viewers of a run are told: finished sentences, and nothing that is private."""
 
+import io
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,10 +11,12 @@ from loops import awaited
 
 from pe_engine.boundary import shown
 from pe_engine.events import Phase
+from pe_engine.reporting import ProgressBar
 from pe_engine.snapshot import GenerationView, Preview, Snapshot, Status
 from pe_engine.ui.gallery import gallery_rows
 from pe_engine.ui.identity import STRANGER, Identity
 from pe_engine.ui.live import (
+    images_note,
     live_view,
     overall_fraction,
     pace_line,
@@ -58,6 +61,22 @@ def test_a_running_run_says_generation_phase_and_time_left(snapshot):
     )
     assert title(snapshot) == "(2/3) Private Evolution Studio"
     assert overall_fraction(snapshot) == 0.5
+
+
+def test_a_log_is_told_how_far_a_generation_is(snapshot):
+    now, stream = [0.0], io.StringIO()
+    bar = ProgressBar(stream, clock=lambda: now[0])
+    bar.show(snapshot)
+    told = len(stream.getvalue().splitlines())  # notes and finished generations
+    for second in range(1, 26):
+        now[0] = float(second)
+        bar.show(snapshot)
+    line = "generation 2 of 3, varying the selected images 50%, 12 s left"
+    assert stream.getvalue().splitlines()[told:] == [line, line]
+    now[0] = 99.0
+    bar.show(replace(snapshot, phase=Phase.PRIVATE, phase_fraction=0.5, seconds_left=None))
+    last = stream.getvalue().splitlines()[-1]
+    assert last == "generation 2 of 3, reading the private images"
 
 
 def test_a_run_that_loads_its_models_says_so_and_how_long_it_may_take(snapshot):
@@ -133,8 +152,10 @@ def test_a_viewer_is_sent_a_view_only_where_it_differs(snapshot, monkeypatch, tm
 def test_a_run_whose_images_are_gone_says_what_a_resume_needs(snapshot):
     stopped = replace(snapshot, status=Status.STOPPED)
     assert status_line(stopped) == "Paused in generation 2 of 3; nothing is lost"
+    assert images_note(stopped) == images_note(snapshot) == ""
     forgetful = replace(stopped, needs_images=True)
-    assert "drop the same images again" in status_line(forgetful)
+    assert images_note(forgetful) == "Drop the same images again, then press Resume."
+    assert images_note(replace(snapshot, needs_images=True)).startswith("If you pause this run")
 
 
 def test_a_gallery_has_whole_rows_of_every_class():
