@@ -100,8 +100,9 @@ class Option:
                 f"The option {self.name} is {value!r}, but must be {KINDS[self.kind]}."
             )
         if number and not (low is None or low <= value) & (high is None or value <= high):
+            typed = repr(value).removesuffix(".0")
             raise ConfigError(
-                f"The option {self.name} is {value!r}, but must lie from {low:g} to {high:g}. "
+                f"The option {self.name} is {typed}, but must lie from {low:g} to {high:g}. "
                 "Change it."
             )
 
