@@ -67,7 +67,7 @@ def build_page(handlers: Handlers, viewers: Viewers, login: bool = False) -> gr.
         _wire_start(handlers, form, told, run_button, started)
         _wire_live(handlers, viewers, page, live, told)
         _wire_fill(form, preset)
-        _wire_restore(handlers, page, form, preset, meanings)
+        _wire_restore(handlers, page, form, preset, meanings[:2])
         _wire_like(handlers, live, form, [preset, problem])
     return page
 
