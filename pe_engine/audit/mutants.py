@@ -273,6 +273,7 @@ MUTANTS = (
                 '"phase_fraction": 0.0, "seconds_left": None',
                 '"phase_fraction": 0.0',
             ),
+            Edit("timing.py", "if event.phase is Phase.PRIVATE:", "if False:"),
         ),
     ),
     Mutant(
