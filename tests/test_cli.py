@@ -48,7 +48,7 @@ def test_run_resume_and_budget(tmp_path, home, digits, capsys):
     assert samples["classes"].tolist() == ["0", "1", "2"]
     with zipfile.ZipFile(out / "synthetic.zip") as archive:
         manifest = json.loads(archive.read("manifest.json"))
-        assert len(archive.namelist()) == 33
+        assert len(archive.namelist()) == 30 + 5
     assert manifest["privacy"]["epsilon"] <= 5
 
     assert main(["resume", str(out)]) == 0

@@ -110,7 +110,7 @@ class Bent(Generator):
 
 def test_bounds_hold_without_a_check_of_ones_own(tmp_path):
     (tmp_path / "bent.py").write_text(BOUNDED)
-    with pytest.raises(ConfigError, match=r"curve is 5\.0, but must lie from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"curve is 5, but must lie from 0 to 1"):
         checked_options(f"{tmp_path / 'bent.py'}:Bent", {"curve": 5.0})
 
 
