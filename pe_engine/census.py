@@ -1,7 +1,8 @@
-"""What the files of a folder or zip are like, for their owner: image sizes and copies.
+"""What the files of a folder or zip are like, for their owner: image sizes, copies and colour.
 
-Only headers are decoded, in the same protected way as images are (``decode_pool``), and the work
-has a bound. Nothing of it is stored, and nothing may leave with the synthetic images.
+All but a few images have only their headers decoded, in the same protected way as images are
+(``decode_pool``), and the work has a bound. Nothing of it is stored, and nothing may leave with
+the synthetic images.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from pe_engine.candidates import candidates, open_source
 from pe_engine.decode_pool import DecodePool
@@ -26,8 +30,10 @@ MOST_BYTES = 4 * 2**30
 FILE_SECONDS = 2.0
 MOST_NAMES = 3
 _HEAD_BYTES = 2**18  # of most formats the size stands within these
-_TIMED = 6
-_TIMED_PIXELS = 64
+_SAMPLED = 6
+_SAMPLED_PIXELS = 64
+_COLOURED = 24
+"""Levels of 255 between two channels: a scan of grey paper stays below on nearly all its pixels."""
 
 
 @dataclass
@@ -39,6 +45,7 @@ class Census:
     unreadable: how many files cannot be read as an image, by reason.
     contents: how many files there are of each content that several may have, by SHA-256.
     seconds_to_read: about how long this computer takes to decode them all once.
+    in_colour: whether most of a few images that were decoded are in colour.
     bad_names, copy_names: the first few that cannot be read, and that are copies of another.
     """
 
@@ -48,6 +55,7 @@ class Census:
     unreadable: Counter[str] = field(default_factory=Counter)
     contents: Counter[bytes] = field(default_factory=Counter, repr=False)
     seconds_to_read: float = 0.0
+    in_colour: bool = False
     bad_names: list[str] = field(default_factory=list, repr=False)
     copy_names: list[str] = field(default_factory=list, repr=False)
 
@@ -89,7 +97,9 @@ def take_census(
             room -= lengths[name]
             # only files of one length can be copies of one another
             _look_at(census, _File(read, name, pool, limits.pixels), lengths[name] in shared)
-        census.seconds_to_read = _reading_time(census, read, names, pool, limits.pixels, clock)
+        step = max(census.looked_at // _SAMPLED, 1)
+        sample = names[: census.looked_at : step][:_SAMPLED]
+        _look_into(census, [_File(read, name, pool, limits.pixels) for name in sample], clock)
     return census
 
 
@@ -139,24 +149,17 @@ def _note(names: list[str], name: str) -> None:
         names.append(name)
 
 
-def _reading_time(
-    census: Census,
-    read: Read,
-    names: Sequence[str],
-    pool: DecodePool,
-    max_pixels: int,
-    clock: Callable[[], float],
-) -> float:
-    """Seconds to decode all, from some that stand evenly among those that were looked at."""
-    step = max(census.looked_at // _TIMED, 1)
-    timed = names[: census.looked_at : step][:_TIMED]
-    if not timed:
-        return 0.0
-    with suppress(UnreadableError):  # a process is started, which takes longer than an image
-        pool.decode(read(timed[0]), _TIMED_PIXELS, max_pixels)
-    begun = clock()
-    for name in timed:
+def _look_into(census: Census, files: Sequence[_File], clock: Callable[[], float]) -> None:
+    """Decode a few that stand evenly among all: how long that takes, and whether they are grey."""
+    seconds, coloured = [], []
+    for file in files[:1] + files:  # the first twice: a process is started for it
+        begun = clock()
         with suppress(UnreadableError):
-            pool.decode(read(name), _TIMED_PIXELS, max_pixels)
-    at_once = min(8, os.cpu_count() or 1)
-    return (clock() - begun) / len(timed) * len(names) / at_once
+            pixels = file.pool.decode(file.read(file.name), _SAMPLED_PIXELS, file.max_pixels)
+            seconds.append(clock() - begun)
+            spread = np.ptp(pixels.astype(np.int16), axis=-1)
+            coloured.append(bool(np.mean(spread > _COLOURED) > 0.1))
+    if len(seconds) > 1:
+        at_once = min(8, os.cpu_count() or 1)
+        census.seconds_to_read = median(seconds[1:]) * census.images / at_once
+        census.in_colour = sum(coloured[1:]) * 2 > len(coloured[1:])

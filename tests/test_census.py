@@ -13,6 +13,7 @@ from pe_engine.decode_pool import DecodePool
 from pe_engine.decoding import UnreadableError
 from pe_engine.errors import DataError
 from pe_engine.sources import LOCAL_LIMITS, Limits
+from pe_engine.ui.summary import census_html
 from tests.conftest import png
 
 
@@ -71,6 +72,21 @@ def test_the_work_has_a_bound(images, monkeypatch):
     assert (late.images, late.looked_at) == (9, 3)
     monkeypatch.setattr(census, "MOST_BYTES", 1)
     assert take_census(images, LOCAL_LIMITS, seconds=600).looked_at == 1
+
+
+def test_a_few_are_looked_into_for_colour(tmp_path):
+    grey = png(np.random.default_rng(0).integers(0, 256, (40, 40, 1)).repeat(3, 2).astype(np.uint8))
+    for name, files in {
+        "scans": [grey] * 4,
+        "photographs": [noise(40, 40)] * 4,
+        "scans, one with a stamp": [grey, grey, noise(40, 40), grey],
+    }.items():
+        (tmp_path / name).mkdir()
+        for place, data in enumerate(files):
+            (tmp_path / name / f"{place}.png").write_bytes(data)
+        told = take_census(tmp_path / name, LOCAL_LIMITS, seconds=600)
+        assert told.in_colour is (name == "photographs")
+        assert ("in colour" in census_html(told)) is (name == "photographs")
 
 
 def test_limits_hold(images):

@@ -16,6 +16,7 @@ from pe_engine.header import Header
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.starting import start_run
 from pe_engine.storage import RunFolder
+from tests.conftest import share_votes
 
 
 def run(out, config, source, ledger, until=None):
@@ -41,15 +42,6 @@ def of(kind, events):
 
 def spent(ledger, name="digits"):
     return sum(charge.generations for charge in ledger.spent(name))
-
-
-def give_votes_of(out, monkeypatch):
-    """Let all runs from now on find the noisy votes of the run in ``out`` committed."""
-    run_id = Header.from_json(RunFolder(out).read_header()).run_id
-    noisy_votes = Ledger.noisy_votes
-    monkeypatch.setattr(
-        Ledger, "noisy_votes", lambda self, _, generation: noisy_votes(self, run_id, generation)
-    )
 
 
 def test_a_run_says_every_generation_and_charges_each_once(tmp_path, config, digits, ledger):
@@ -114,7 +106,7 @@ def test_a_stopped_run_goes_on_with_the_same_votes(tmp_path, config, digits, led
 
 def test_images_are_decided_by_seed_and_votes(tmp_path, config, digits, ledger, monkeypatch):
     first = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
-    give_votes_of(tmp_path / "a", monkeypatch)
+    share_votes(tmp_path / "a", monkeypatch)
     again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
     other = of(GenerationReady, run(tmp_path / "c", replace(config, seed=1), digits, ledger))
     for one, two in zip(first, again, strict=True):
@@ -185,7 +177,7 @@ def test_a_run_stopped_after_its_votes_ends_with_the_same_images(
 ):
     """The children that were voted on are forgotten with the process, and made again."""
     whole = of(GenerationReady, run(tmp_path / "a", config, digits, ledger))
-    give_votes_of(tmp_path / "a", monkeypatch)
+    share_votes(tmp_path / "a", monkeypatch)
     again = of(GenerationReady, run(tmp_path / "b", config, digits, ledger))
     for one, two in zip(whole, again, strict=True):
         np.testing.assert_array_equal(one.population.images, two.population.images)

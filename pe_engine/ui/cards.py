@@ -40,7 +40,7 @@ def generator_cards(names: Sequence[str], place: str) -> str:
 def _generator_card(name: str, place: str, gpu: bool) -> str:
     kind = generator_class(name)
     ready, state = availability(kind.card, os.environ, gpu)
-    where = kind.card.where or place
+    draws, where = kind.card.draws, kind.card.where or place
     return (
         f'<label class="choice"><input type="radio" name="generator" value="{name}"'
         f' aria-labelledby="card-{name}" aria-describedby="card-{name}-facts">'
@@ -49,7 +49,7 @@ def _generator_card(name: str, place: str, gpu: bool) -> str:
         f'<span class="choice-words"><span class="choice-top"><b id="card-{name}">'
         f'{escape(kind.title)}</b> <span class="state{"" if ready else " missing-something"}">'
         f'{escape(state)}</span></span><span id="card-{name}-facts" class="choice-facts">'
-        f"{escape(kind.card.draws.capitalize())}. <i>Needs {escape(kind.card.needs)}. "
+        f"{escape(draws[0].upper() + draws[1:])}. <i>Needs {escape(kind.card.needs)}. "
         f"Runs on {escape(where)}.</i></span></span></label>"
     )
 

@@ -34,6 +34,11 @@ _DECLARED = (
     "declare them</button></p>"
 )
 
+_IN_COLOUR = (
+    "most are in colour. What is bundled draws letters, digits and cartoon faces; for photographs "
+    "use Stable Diffusion with a model that you name, or an image pool."
+)
+
 
 def summary_html(dataset: PrivateDataset, class_map: Mapping[str, str], public: bool) -> str:
     """How many images and classes there are, the table of classes, and what was skipped.
@@ -129,6 +134,8 @@ def census_html(census: Census) -> str:
     lines = [("Sizes", _sizes(census)), ("Copies", _copies(census))]
     if census.unreadable:
         lines.append(("Readable", _readable(census)))
+    if census.in_colour:
+        lines.append(("Colour", _IN_COLOUR))
     if census.seconds_to_read >= 1:
         lines.append(("Time", f"about {duration(census.seconds_to_read)} to read them all once."))
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(said)}</dd></div>" for name, said in lines)

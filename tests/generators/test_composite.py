@@ -13,9 +13,9 @@ from pe_engine.errors import ConfigError
 from pe_engine.events import GenerationReady, Phase, Progress
 from pe_engine.generators.composite import Composite
 from pe_engine.generators.stable_diffusion import StableDiffusion
-from pe_engine.header import Header
 from pe_engine.starting import settled, start_run
 from pe_engine.storage import RunFolder
+from tests.conftest import share_votes
 
 QUICK = {"simulated": 1, "model_options": "steps=2; guidance=1", "simulator_options": "fonts=print"}
 
@@ -92,9 +92,7 @@ def test_a_stop_at_the_handover_changes_nothing(tmp_path, composite, digits, led
         start_run(tmp_path / name, composite, digits, ledger)
     events_of(tmp_path / "stopped", ledger, entering)
     events_of(tmp_path / "stopped", ledger)
-    run_id = Header.from_json(RunFolder(tmp_path / "stopped").read_header()).run_id
-    votes = {t: ledger.noisy_votes(run_id, t) for t in (1, 2, 3)}
-    monkeypatch.setattr("pe_engine.release.PrivateVoters.committed", lambda self, t: votes[t])
+    share_votes(tmp_path / "stopped", monkeypatch)
     events_of(tmp_path / "whole", ledger)
     for t in range(4):
         one, other = (RunFolder(tmp_path / n).read_population(t) for n in ("whole", "stopped"))
@@ -106,7 +104,7 @@ def test_a_stop_at_the_handover_changes_nothing(tmp_path, composite, digits, led
     [
         ({"model_options": "steps"}, "name=value"),
         ({"model_options": "stops=3"}, "stable_diffusion has no option 'stops'"),
-        ({"simulator_options": "rotation=900"}, "rotation is 900.0"),
+        ({"simulator_options": "rotation=900"}, "rotation is 900,"),
         ({"simulator": "composite"}, "must be one of"),
         ({"model_options": "steps=8, guidance=2"}, "name=value; name=value"),
     ],
