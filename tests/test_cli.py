@@ -245,7 +245,7 @@ def test_generators_lists_options(capsys):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_interrupt_stops_with_130_and_resumes(tmp_path, home, digits):
     out = tmp_path / "out"
-    settings = ["--iterations", "30", "--num-samples", "3000", "--lookahead", "8"]
+    settings = ["--iterations", "200", "--num-samples", "3000", "--lookahead", "8"]
     process = subprocess.Popen(
         command("run", digits, "--output", out, *settings),
         cwd=ROOT,

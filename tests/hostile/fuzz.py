@@ -45,17 +45,20 @@ class Tally:
         reasons: of all that were skipped or refused.
         crashes: the last line of each, and its file's seed.
         peak: bytes of memory of this process and of all that decode for it, at most.
+        before: the same when watching began.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
     peak: int = 0
+    before: int = 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Looks at the memory 20 times a second."""
         over = threading.Event()
+        self.before = _memory()
 
         def watch() -> None:
             while not over.wait(0.05):

@@ -37,7 +37,7 @@ def test_choosing_from_the_cards_to_the_run(tab, app_home):
     tab.get_by_label("About how many private images").fill("5000")
     tab.get_by_role("button", name="Use this").click()
     expect(tab.locator("#field-num-samples input")).to_have_value("300")
-    expect(tab.locator("#meaning")).to_contain_text("suit well")
+    expect(tab.locator("#meaning")).to_contain_text("suit the noise well")
     expect(said).to_contain_text("Changed from Text")
 
     # A prompt of a class reaches the run

@@ -12,6 +12,7 @@ from test_isolation import QUICK, start, until
 
 from pe_engine.privacy.ledger import Ledger
 from pe_engine.runner import Run, Status
+from pe_engine.ui.owner_key import OwnerKey
 
 LONG = QUICK | {"Iterations": "20", "Samples": "60"}
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
@@ -40,7 +41,7 @@ def page(tmp_path):
 @pytest.mark.parametrize("when", ["it has begun", "it makes images"])
 def test_ctrl_c_ends_the_page_and_the_run_goes_on_later(page, tmp_path, when):
     process, address = page
-    visitor = Visitor(address)
+    visitor = Visitor(address, entry=f"/?key={OwnerKey(tmp_path).value}")
     run_id = start(visitor, {"kind": "example"}, LONG)
     if when == "it makes images":
         until(lambda: visitor.http.get(f"/runs/{run_id}/gallery/1.json").is_success)

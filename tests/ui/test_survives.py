@@ -32,6 +32,8 @@ def asleep(page):
     patience = live.get_attribute("data-silence")
     page.context.set_offline(True)
     live.evaluate("live => { live.dataset.silence = 100; }")
+    # a browser lets the stream that it has go on
+    page.evaluate("import('/parts/stream.js').then((stream) => stream.renew())")
     yield
     live.evaluate("(live, patience) => { live.dataset.silence = patience; }", patience)
     page.context.set_offline(False)
@@ -103,7 +105,7 @@ def test_runs_outlive_a_restart_of_the_server(browser, folder, tmp_path):
     expect(page.locator(".line")).to_contain_text(LOST)
     with serve(tmp_path, port):
         wait_for(page, "stopped")
-        expect(page.locator(".line")).to_contain_text("drop the same images again")
+        expect(page.locator(".images-note")).to_contain_text("Drop the same images again")
         assert RUN_ID.search(page.url)[1] == dropped
         expect(page.get_by_label("Samples")).to_have_value("300")
         expect(page.locator(".drop-idle")).to_be_visible()
